@@ -1,0 +1,37 @@
+// What one step of a serving engine works on. There is no phase: prefill, decode, mixed and chunked steps are all batches.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace fathom::model_spec {
+
+// Sequences that look alike: each brings new_tokens after cached_tokens already in the cache.
+struct Group {
+  std::int64_t sequences = 0, new_tokens = 0, cached_tokens = 0;
+  friend bool operator==(const Group&, const Group&) = default;
+};
+
+// The batch of one attention data-parallel rank; every rank of a stage is taken to have the same.
+struct Batch {
+  std::vector<Group> groups;
+  std::int64_t sampled = 0;  // rows that get logits and a sampled token
+
+  [[nodiscard]] std::int64_t tokens() const {
+    std::int64_t n = 0;
+    for (const auto& g : groups) n += g.sequences * g.new_tokens;
+    return n;
+  }
+  [[nodiscard]] std::int64_t sequences() const {
+    std::int64_t n = 0;
+    for (const auto& g : groups) n += g.sequences;
+    return n;
+  }
+};
+
+// n sequences of `tokens` new tokens after `cached`; the last token of each is sampled.
+inline Batch prefill(std::int64_t n, std::int64_t tokens, std::int64_t cached = 0) { return {{{n, tokens, cached}}, n}; }
+// n sequences with `cached` tokens behind them and `new_tokens` to verify (1 + drafts); all are sampled.
+inline Batch decode(std::int64_t n, std::int64_t cached, std::int64_t new_tokens = 1) { return {{{n, new_tokens, cached}}, n * new_tokens}; }
+
+}  // namespace fathom::model_spec

@@ -1,0 +1,69 @@
+#include "model_spec/memory.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace fathom::model_spec {
+namespace {
+
+// Buffers of DeepEP's low-latency exchange: a slot of hidden bf16 values and a header for every (expert, token of a rank), once to send and
+// once to receive, both twice (double buffering); DeepEP csrc/config.hpp, LowLatencyLayout.
+Bytes low_latency_buffers(const Plan& p) {
+  const auto slot = static_cast<double>(dispatch_header_bytes + 2 * p.model.hidden_size);
+  const auto slots = static_cast<double>(physical_experts(p.model, p.layout) * p.policy.low_latency_max_tokens);
+  return Bytes{4 * slots * slot};
+}
+
+bool has_dispatch(const Plan& p) { return p.layout.dp > 1 && p.layout.ep > 1; }
+
+double activation_bytes(const Activation& a, const Sizes& z) {
+  const auto rows = a.rows == Rows::routed ? z.load.rows : static_cast<double>(z.of(a.rows, a.paths));
+  return storage_bytes(a.type, rows, static_cast<double>(a.columns));
+}
+
+// An activation lives from its first use to its last: its bytes come at the one step and go after the other.
+double peak_activations(const Block& block, const Sizes& z) {
+  std::array<double, 256> change{};  // a block has far fewer steps
+  assert(block.steps.size() < change.size());
+  for (const auto& a : block.activations) {
+    const double bytes = activation_bytes(a, z);
+    change[a.first_use] += bytes;
+    change[a.last_use + 1U] -= bytes;
+  }
+  double peak = 0, alive = 0;
+  for (std::size_t step = 0; step < block.steps.size(); ++step) peak = std::max(peak, alive += change[step]);
+  return peak;
+}
+
+}  // namespace
+
+Bytes latent_cache_per_token(const Plan& p, std::size_t stage) {
+  const auto one = latent_cache_bytes(p.policy.cache, 1.0, static_cast<double>(p.model.kv_lora_rank), static_cast<double>(p.model.qk_rope_head_dim));
+  return Bytes{one * static_cast<double>(p.stages[stage].latent_layers)};
+}
+
+Bytes index_cache_per_token(const Plan& p, std::size_t stage) {
+  if (!p.model.indexer) return Bytes{0};
+  return Bytes{index_cache_bytes(1.0, static_cast<double>(p.model.indexer->index_head_dim)) * static_cast<double>(p.stages[stage].index_layers)};
+}
+
+RankMemory memory(const Plan& p, std::size_t stage, const BoundPlan& bound, double resident_tokens) {
+  const auto& s = p.stages[stage];
+  RankMemory m;
+  for (std::size_t i = 0; i < part_count; ++i) m.weights[i] = Bytes{s.weight_bytes[i]};
+  m.absorbed_weights = Bytes{s.absorbed_bytes};
+  m.latent_cache = latent_cache_per_token(p, stage) * resident_tokens;
+  m.index_cache = index_cache_per_token(p, stage) * resident_tokens;
+  double scores = 0;
+  for (const auto& block : bound.blocks) {
+    m.activations = std::max(m.activations, Bytes{peak_activations(*block.block, bound.sizes[static_cast<std::size_t>(block.block->attention)])});
+    for (std::uint32_t i = 0; i < block.count; ++i)
+      if (const auto* logits = std::get_if<IndexLogits<std::int64_t>>(&bound.steps[block.first + i].op))
+        scores = std::max(scores, 4.0 * static_cast<double>(logits->sequences * logits->new_tokens) * static_cast<double>(logits->cached_tokens + logits->new_tokens));
+  }
+  m.logits_workspace = std::min(Bytes{scores}, gigabytes(p.policy.index_logits_GB));
+  if (has_dispatch(p) && bound.sizes[0].transport == Transport::low_latency) m.communication_buffers = low_latency_buffers(p);
+  return m;
+}
+
+}  // namespace fathom::model_spec

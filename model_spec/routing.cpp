@@ -1,0 +1,66 @@
+#include "model_spec/routing.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace fathom::model_spec {
+namespace {
+
+// Binomial coefficient.
+double choose(double n, double k) {
+  if (k < 0 || k > n) return 0;
+  double r = 1;
+  for (double i = 1; i <= k; ++i) r *= (n - k + i) / i;
+  return r;
+}
+
+}  // namespace
+
+double expected_maximum(std::int64_t n) {
+  if (n <= 1) return 0;
+  // E[max] = integral of x n phi(x) Phi(x)^(n-1): trapezoid over [-8, 8], far beyond where the integrand is anything.
+  constexpr int steps = 320;
+  constexpr double reach = 8, width = 2 * reach / steps;
+  const auto count = static_cast<double>(n);
+  double sum = 0;
+  for (int i = 0; i <= steps; ++i) {
+    const double x = -reach + width * i;
+    const double density = std::exp(-x * x / 2) / std::sqrt(2 * std::numbers::pi);
+    sum += x * count * density * std::pow(std::erfc(-x / std::numbers::sqrt2) / 2, count - 1);
+  }
+  return sum * width;
+}
+
+double expected_places(const ModelSpec& m, std::int64_t places) {
+  const auto n = static_cast<double>(places), groups = static_cast<double>(m.n_group), kept = static_cast<double>(m.topk_group);
+  const auto k = static_cast<double>(m.num_experts_per_tok);
+  if (places <= 1) return 1;
+  // A place smaller than a group: it is touched if its group is kept and one of the k choices among the kept groups' places is it.
+  if (n >= groups) return n * (kept / groups) * (1 - std::pow(1 - groups / (kept * n), k));
+  // A place of several groups: sum over how many of them are kept.
+  const double own = groups / n;
+  double hit = 0;
+  for (double j = 1; j <= std::min(own, kept); ++j)
+    hit += choose(own, j) * choose(groups - own, kept - j) / choose(groups, kept) * (1 - std::pow(1 - j / kept, k));
+  return n * hit;
+}
+
+RoutingConstants routing_constants(const ModelSpec& m, const Layout& l) {
+  if (m.n_routed_experts == 0) return {};
+  return {.rank_maximum = expected_maximum(l.ep), .expert_maximum = expected_maximum(local_experts(m, l)), .distinct_ranks = expected_places(m, l.ep)};
+}
+
+ExpertLoad expected_load(const ModelSpec& m, const Layout& l, const RoutingConstants& constants, std::int64_t tokens) {
+  const auto t = static_cast<double>(tokens), k = static_cast<double>(m.num_experts_per_tok), ranks = static_cast<double>(l.ep);
+  const auto local = static_cast<double>(local_experts(m, l)), hit = k / static_cast<double>(physical_experts(m, l));
+  const double mean = t * k / ranks;
+  const double rows = std::min(mean + constants.rank_maximum * std::sqrt(mean * (1 - 1 / ranks)), t * std::min(k, local));
+  const double per_expert = rows / local;
+  return {.capacity = tokens * std::min(m.num_experts_per_tok, local_experts(m, l)),
+          .rows = rows,
+          .active = std::min(local * (1 - std::pow(1 - hit, t)), rows),
+          .largest = std::min(per_expert + constants.expert_maximum * std::sqrt(per_expert), t)};
+}
+
+}  // namespace fathom::model_spec
