@@ -21,17 +21,6 @@ Rate known(const std::optional<Rate>& rate, const std::string& file, std::string
 
 }  // namespace
 
-std::string_view name_of(Provenance p) {
-  switch (p) {
-    case Provenance::datasheet: return "datasheet";
-    case Provenance::published: return "published";
-    case Provenance::calibrated: return "calibrated";
-    case Provenance::transferred: return "transferred";
-    case Provenance::assumed: return "assumed";
-  }
-  return "assumed";
-}
-
 Curve::Curve(std::vector<double> log2_x, std::vector<double> fraction) : log2_x_(std::move(log2_x)), fraction_(std::move(fraction)) {
   assert(!fraction_.empty() && log2_x_.size() == fraction_.size());
   assert(std::adjacent_find(log2_x_.begin(), log2_x_.end(), std::greater_equal<>()) == log2_x_.end());  // increasing
@@ -56,10 +45,11 @@ const Efficiency* Calibration::find(Family family, Arithmetic arithmetic) const 
 }
 
 FlopsPerSecond HardwareProfile::rate(Arithmetic a) const {
-  const auto index = static_cast<std::size_t>(a);
+  const auto& rate = matrix_rate[static_cast<std::size_t>(a)];
+  if (rate) return *rate;  // the text below costs more than the rest of pricing an operator
   const std::string_view unit = a == Arithmetic::int8 ? "TOPS" : "TFLOPS";
   const std::string_view type = model_spec::name_of(a);
-  return known(matrix_rate[index], origin, fmt::format("compute.{}_{}", type, unit), fmt::format("rate for {} products", type));
+  return known(rate, origin, fmt::format("compute.{}_{}", type, unit), fmt::format("rate for {} products", type));
 }
 FlopsPerSecond HardwareProfile::vector() const { return known(vector_rate, origin, "compute.fp32_vector_TFLOPS", "rate outside matrix units"); }
 BytesPerSecond HardwareProfile::bandwidth() const { return known(hbm_bandwidth, origin, "memory.hbm_GBps", "memory bandwidth"); }

@@ -11,21 +11,12 @@
 
 #include "model_spec/family.h"
 #include "model_spec/dtype.h"
+#include "model_spec/trace.h"
 #include "model_spec/units.h"
 
 namespace fathom::hardware_profiles {
 
 using namespace model_spec;
-
-// Where a rate came from. Shown beside every number that rests on it.
-enum class Provenance : std::uint8_t {
-  datasheet,    // the vendor's peak, taken as it is
-  published,    // measured by others and published
-  calibrated,   // measured by Fathom's own executor
-  transferred,  // measured on another device and carried over as a fraction of the peak
-  assumed,      // nobody's measurement
-};
-std::string_view name_of(Provenance);
 
 // A fraction of a roof as a function of log2(work): piecewise linear, held at both ends.
 class Curve {

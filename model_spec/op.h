@@ -43,8 +43,36 @@ Cost<double> cost(const T& op) {
 
 std::string_view op_name(const Op&);
 
+namespace detail {
+template <class T, template <class> class Op_>
+inline constexpr bool is = std::is_same_v<T, Op_<std::int64_t>>;
+}  // namespace detail
+
 // The family whose efficiency prices the operator.
-Family family(const Op&);
+template <class T>
+  requires(!std::same_as<T, Op>)
+constexpr Family family(const T& op) {
+  using detail::is;
+  if constexpr (is<T, Gemm>) return Family::gemm;
+  else if constexpr (is<T, BatchedGemm>) return Family::batched_gemm;
+  else if constexpr (is<T, GroupedGemm>) return Family::grouped_gemm;
+  else if constexpr (is<T, IndexLogits>) return Family::index_logits;
+  else if constexpr (is<T, TopK>) return Family::top_k;
+  else if constexpr (is<T, DenseMha>) return Family::dense_mha;
+  else if constexpr (is<T, DenseMqa>) return Family::dense_mqa;
+  else if constexpr (is<T, SparseMla>) return op.cache == CacheFormat::fp8 ? Family::sparse_mla_decode : Family::sparse_mla_prefill;
+  else if constexpr (is<T, AllReduce>) return Family::all_reduce;
+  else if constexpr (is<T, AllGather>) return Family::all_gather;
+  else if constexpr (is<T, ReduceScatter>) return Family::reduce_scatter;
+  else if constexpr (is<T, Dispatch>) return op.transport == Transport::normal ? Family::dispatch_normal : Family::dispatch_low_latency;
+  else if constexpr (is<T, Combine>) return op.transport == Transport::normal ? Family::combine_normal : Family::combine_low_latency;
+  else if constexpr (is<T, SendRecv>) return Family::send_recv;
+  else return Family::elementwise;
+}
+template <std::same_as<Op> T>
+Family family(const T& op) {
+  return std::visit([](const auto& o) { return family(o); }, op);
+}
 
 // The operator's costs as text: one line a term that is not zero, made by cost() itself on Recorded numbers.
 struct Explained { std::string term, unit, symbolic, filled; double value; };

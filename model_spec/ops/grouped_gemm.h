@@ -5,8 +5,9 @@
 namespace fathom::model_spec {
 
 // C[r, n] = sum_k A[r, k] * W[e(r), n, k]: rows sorted by expert, one weight matrix an expert.
-// A activation[rows, in], W weight[experts, out, in], C output[rows, out]; int32[experts] says how many rows each expert has. How many rows come and which experts they hit depends on the
-// data: `capacity` rows are allocated and launched; rows, active and largest (rows of the busiest expert) are what was expected or came.
+// A activation[rows, in], W weight[experts, out, in], C output[rows, out]; int32[experts] says how many rows each expert has. How many rows
+// come and which experts they hit depends on the data: `capacity` rows are allocated and launched; rows, active and largest (rows of the
+// busiest expert) are what was expected or came.
 template <class N>
 struct GroupedGemm {
   N capacity{}, experts{}, in{}, out{};

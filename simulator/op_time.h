@@ -1,0 +1,13 @@
+// Cost x machine -> time, with its reasons.
+#pragma once
+
+#include "model_spec/trace.h"
+#include "simulator/machine.h"
+
+namespace fathom::simulator {
+
+// Duration of one operator on one rank. launched = false: it rides in another kernel and has no fixed cost of its own.
+// Throws Error{bad_file} if the machine lacks a rate that the operator needs.
+OpTime op_time(const Machine&, const Op&, bool launched = true);
+
+}  // namespace fathom::simulator
