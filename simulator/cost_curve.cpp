@@ -18,19 +18,21 @@ Share share_of(const Op& op) {
   }
 }
 
-using Shares = std::array<double, 3>;  // seconds by Share
+using Shares = std::array<double, 3>;  // seconds of a step, by Share
 
-class Service_ {
+class Runner {
  public:
-  Service_(const ModelSpec& m, const HardwareProfile& profile, const Calibration& calibration, const Layout& layout, const Policy& policy)
+  Runner(const ModelSpec& m, const HardwareProfile& profile, const Calibration& calibration, const Layout& layout, const Policy& policy)
       : plan_(plan(m, layout, policy)), machine_(prepare(profile, calibration, plan_)) {}
 
   Shares step(const Batch& batch) {
     simulate(plan_, 0, machine_, batch, bound_, trace_);
+    const auto micro_batches = static_cast<double>(trace_.steps.size() / bound_.steps.size());
     Shares sum{};
     for (const auto& block : trace_.blocks)
       for (auto i = block.first; i < block.first + block.count; ++i)
-        sum[static_cast<std::size_t>(share_of(trace_.steps[i].op))] += trace_.steps[i].predicted->total.value * static_cast<double>(block.repeats);
+        sum[static_cast<std::size_t>(share_of(trace_.steps[i].op))] += trace_.steps[i].duration.value * static_cast<double>(block.repeats) * micro_batches;
+    sum[0] = trace_.total.value - sum[1] - sum[2];  // what is left of the step, exchanges that compute hides excepted
     return sum;
   }
 
@@ -44,7 +46,7 @@ class Service_ {
 // Prefill: the next `width` tokens of a prompt cost what the longer prompt takes more, launches apart (they belong to the step).
 constexpr std::int64_t width = 1024;
 
-CurvePoint prefill_point(Service_& service, const Service& s, std::int64_t p) {
+CurvePoint prefill_point(Runner& service, const Service& s, std::int64_t p) {
   const auto sequences = std::max<std::int64_t>(1, s.batch / s.mean_context);
   const auto tokens = static_cast<double>(sequences * s.mean_context);
   const auto base = service.step(prefill(sequences, s.mean_context));
@@ -56,9 +58,9 @@ CurvePoint prefill_point(Service_& service, const Service& s, std::int64_t p) {
 }
 
 // Decode: this token's share of kernels that all sequences at its position would need.
-CurvePoint decode_point(Service_& service, const Service& s, std::int64_t p) {
+CurvePoint decode_point(Runner& service, const Service& s, std::int64_t p) {
   const auto new_tokens = 1 + s.policy.mtp_depth;
-  const auto tokens = static_cast<double>(s.batch * new_tokens);
+  const auto tokens = static_cast<double>(s.batch) * (1 + s.nextn_accepted);  // that a step brings forward
   const auto base = service.step(decode(s.batch, s.mean_context, new_tokens));
   const auto own = service.step(decode(s.batch, p, new_tokens));
   return {.position = p, .position_independent = base[0] / tokens, .attention = own[1] / tokens, .index = own[2] / tokens};
@@ -82,8 +84,9 @@ std::pair<double, double> line(const std::vector<std::pair<double, double>>& poi
 }  // namespace
 
 Service published_service(CurvePhase phase) {
-  if (phase == CurvePhase::prefill) return {.layout = {.dp = 32, .ep = 32, .redundant_experts = 32}, .policy = {}, .batch = 16'384};
-  return {.layout = {.dp = 144, .ep = 144, .redundant_experts = 32}, .policy = {}, .batch = 128};
+  const Policy policy{.overlap = Overlap::two_batch};
+  if (phase == CurvePhase::prefill) return {.layout = {.dp = 32, .ep = 32, .redundant_experts = 32}, .policy = policy, .batch = 16'384};
+  return {.layout = {.dp = 144, .ep = 144, .redundant_experts = 32}, .policy = policy, .batch = 128};
 }
 
 std::vector<CurvePoint> cost_curve(const ModelSpec& m, const HardwareProfile& profile, const Calibration& calibration, CurvePhase phase, const Service& s,
@@ -93,7 +96,7 @@ std::vector<CurvePoint> cost_curve(const ModelSpec& m, const HardwareProfile& pr
   std::vector<CurvePoint> best(positions.size());
   const auto run = [&](PrefillAttention form) {
     policy.prefill_attention = form;
-    Service_ service(m, profile, calibration, s.layout, policy);
+    Runner service(m, profile, calibration, s.layout, policy);
     for (std::size_t i = 0; i < positions.size(); ++i) {
       auto point = phase == CurvePhase::prefill ? prefill_point(service, s, positions[i]) : decode_point(service, s, positions[i]);
       const double to_usd = static_cast<double>(s.layout.tp) * usd_per_gpu_hour / 3600 * 1e6;

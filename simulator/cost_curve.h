@@ -13,13 +13,15 @@ using hardware_profiles::HardwareProfile;
 
 enum class CurvePhase : std::uint8_t { prefill, decode };
 
-// The service that a token joins, fixed before any comparison. Defaults: DeepSeek's published deployment (prefill on 4 nodes, EP32 with 32
-// redundant experts and 16K tokens a GPU; decode on 18 nodes, EP144 with 288 physical experts; mean context 4,989 tokens).
+// The service that a token joins, fixed before any comparison. published_service: DeepSeek's own deployment (prefill on 4 nodes, EP32 with 32
+// redundant experts and 16K tokens a GPU; decode on 18 nodes, EP144 with 288 physical experts; two micro-batches overlapped; mean context
+// 4,989 tokens: open-infra-index 2025-02, day 6; 128 requests a GPU: profile-data 2025-02). Whether drafts are verified is not published.
 struct Service {
   Layout layout;
   Policy policy;
   std::int64_t batch = 0;           // prefill: tokens a rank and step; decode: sequences a rank
   std::int64_t mean_context = 4989;
+  double nextn_accepted = 0;        // drafts accepted a step, of policy.mtp_depth
 };
 Service published_service(CurvePhase);
 

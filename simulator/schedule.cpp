@@ -1,7 +1,6 @@
 #include "simulator/schedule.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace fathom::simulator {
 namespace {
@@ -33,8 +32,10 @@ class TwoBatch {
     for (auto& chain : chains_) skip_to_bound(chain);
     while (!chains_[0].finished || !chains_[1].finished) {
       const auto a = start_of(chains_[0]), b = start_of(chains_[1]);
-      // Who can start first does; of two that could start together, the one that is behind, so that neither runs away from the other.
-      const bool second = b < a || (b == a && progress(chains_[1]) < progress(chains_[0]));
+      // Who can start first does; of two that could start together, the one that ran last: it keeps going until it waits for an exchange,
+      // under which the other then runs.
+      const bool second = b < a || (b == a && last_ == 1);
+      last_ = second ? 1 : 0;
       advance(second ? 1 : 0, second ? b : a);
     }
     conclude();
@@ -44,8 +45,6 @@ class TwoBatch {
   [[nodiscard]] const Block& block(const Chain& c) const { return *bound_.blocks[c.block].block; }
   [[nodiscard]] const BoundStep& step(const Chain& c) const { return bound_.steps[bound_.blocks[c.block].first + c.bound]; }
   Seconds& free_at(const BoundStep& s) { return streams_[static_cast<std::size_t>(s.step->stream)]; }
-
-  [[nodiscard]] static std::tuple<std::size_t, std::int64_t, std::uint32_t> progress(const Chain& c) { return {c.block, c.repeat, c.bound}; }
 
   Seconds dependencies_done(const Chain& c, std::size_t index) const {
     Seconds done = c.ready;
@@ -122,6 +121,7 @@ class TwoBatch {
   std::vector<Seconds> durations_;
   std::array<Chain, 2> chains_;
   std::array<Seconds, 2> streams_{};
+  std::size_t last_ = 0;
   std::vector<std::vector<Seconds>> ends_;  // [block][repeat]: when both micro-batches were through
 };
 
