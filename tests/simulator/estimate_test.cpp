@@ -1,0 +1,121 @@
+#include "simulator/estimate.h"
+
+#include <gtest/gtest.h>
+
+#include "fixture.h"
+
+namespace fathom::simulator {
+namespace {
+
+Scenario scenario() {
+  Scenario s{.model = find_model("deepseek-v3.2"), .prefill = {}, .decode = {}, .calibration = {}, .workload = {}, .prices = {}};
+  s.prefill = {.system = "h800_sxm", .layout = {.dp = 32, .ep = 32, .redundant_experts = 32}, .policy = {}};
+  s.decode = {.system = "h800_sxm", .layout = {.dp = 144, .ep = 144, .redundant_experts = 32}, .policy = {}, .batch = 64};
+  return s;
+}
+
+TEST(Estimate, FiguresFollowFromTheSteps) {
+  const auto s = scenario();
+  const auto e = estimate(s);
+  ASSERT_TRUE(e.feasible()) << e.prefill.reason << e.decode.reason;
+  EXPECT_EQ(e.prefill.gpus, 32);
+  EXPECT_EQ(e.prefill.batch.groups[0], (Group{4, 4000, 0}));  // what fills a chunk of 16,384
+  EXPECT_EQ(e.decode.batch.groups[0], (Group{64, 1, 4500}));  // half the output is behind an average token
+  EXPECT_DOUBLE_EQ(e.ttft.value, e.prefill.step.value);
+  EXPECT_DOUBLE_EQ(e.prefill.tokens_per_second_per_gpu, 16'000 / e.prefill.step.value);
+  EXPECT_DOUBLE_EQ(e.tpot.value, e.decode.step.value);
+  EXPECT_DOUBLE_EQ(e.decode.tokens_per_second_per_gpu, 64 / e.decode.step.value);
+  EXPECT_DOUBLE_EQ(e.request_latency.value, e.ttft.value + 999 * e.tpot.value);
+  ASSERT_TRUE(e.costs && e.usd_per_gpu_hour);
+  EXPECT_NEAR(e.costs->output, 2.0 / 3600 / e.decode.tokens_per_second_per_gpu * 1e6, 1e-12);
+  EXPECT_NEAR(e.costs->input_miss, 2.0 / 3600 / e.prefill.tokens_per_second_per_gpu * 1e6, 1e-12);
+  EXPECT_GT(e.costs->input_hit, 0);
+  EXPECT_LT(e.costs->input_hit, e.costs->input_miss);
+  ASSERT_TRUE(e.margins);
+  EXPECT_NEAR(e.margins->output, 1 - e.costs->output / 0.42, 1e-12);
+}
+
+TEST(Estimate, UtilisationAndPriceScaleCosts) {
+  auto s = scenario();
+  const auto full = estimate(s);
+  s.prices.utilisation = 0.5;
+  s.prices.usd_per_gpu_hour = 3;
+  const auto half = estimate(s);
+  EXPECT_NEAR(half.costs->output, full.costs->output * 3, 1e-12);
+  EXPECT_NEAR(half.costs->input_hit, full.costs->input_hit * 3, 1e-12);
+}
+
+TEST(Estimate, LongPromptsRunInChunks) {
+  auto s = scenario();
+  s.workload = {.isl = 100'000, .osl = 1000};
+  const auto e = estimate(s);
+  EXPECT_EQ(e.prefill.batch.groups[0], (Group{1, 100'000 - 6 * 16'384, 6 * 16'384}));  // the seventh and last chunk
+  EXPECT_NEAR(e.ttft.value, 7 * e.prefill.step.value, 1e-9);
+}
+
+TEST(Estimate, PrefixTokensAreNotComputedAgain) {
+  auto s = scenario();
+  s.workload = {.isl = 8000, .osl = 1000, .prefix = 4000};
+  const auto e = estimate(s);
+  EXPECT_EQ(e.prefill.batch.groups[0], (Group{4, 4000, 4000}));
+}
+
+TEST(Estimate, AcceptedDraftsShortenTheTokenTime) {
+  auto s = scenario();
+  s.decode.policy.mtp_depth = 1;
+  s.workload.nextn_accepted = 0.8;
+  const auto e = estimate(s);
+  EXPECT_EQ(e.decode.batch.groups[0].new_tokens, 2);
+  EXPECT_DOUBLE_EQ(e.tpot.value, e.decode.step.value / 1.8);
+}
+
+TEST(Estimate, PipelineLatencyIsTheSumAndThroughputTheSlowestStage) {
+  auto s = scenario();
+  s.decode.layout = {.dp = 16, .pp = 4, .ep = 16, .micro_batches = 4};
+  s.decode.batch = 8;
+  const auto e = estimate(s);
+  ASSERT_TRUE(e.feasible()) << e.decode.reason;
+  EXPECT_GT(e.decode.step.value, 3.9 * e.decode.interval.value);
+  EXPECT_DOUBLE_EQ(e.decode.interval.value, e.decode.step.value / 4);
+  EXPECT_DOUBLE_EQ(e.decode.tokens_per_second_per_gpu, 4 * 8 * 16 / e.decode.step.value / 64);
+}
+
+TEST(Estimate, ReasonsWhyNot) {
+  auto s = scenario();
+  s.decode.layout = {.dp = 8, .ep = 8};
+  auto e = estimate(s);
+  EXPECT_FALSE(e.feasible());
+  EXPECT_EQ(e.decode.reason.substr(0, 11), "weights of ") << e.decode.reason;
+  s = scenario();
+  s.decode.batch = 100'000;
+  e = estimate(s);
+  EXPECT_NE(e.decode.reason.find("would fit"), std::string::npos) << e.decode.reason;
+  s = scenario();
+  s.total_gpus = 128;
+  EXPECT_EQ(estimate(s).decode.reason, "144 GPUs are more than the 128 of the cluster");
+  s.decode.layout.tp = 3;
+  EXPECT_EQ(estimate(s).decode.reason, "128 attention heads are not divisible by tp = 3");
+}
+
+TEST(Fit, LargestBatchIsTheLastThatFits) {
+  const auto s = scenario();
+  const auto profile = hardware_profiles::find_profile("h800_sxm");
+  const auto p = plan(s.model, s.decode.layout, {});
+  const auto one = fit(p, profile, decode(1, 4999), 5000, 0.9);
+  ASSERT_GT(one.largest_batch, 1);
+  EXPECT_EQ(fit(p, profile, decode(one.largest_batch, 4999), 5000, 0.9).reason, "");
+  EXPECT_NE(fit(p, profile, decode(one.largest_batch + 1, 4999), 5000, 0.9).reason, "");
+}
+
+TEST(Vram, SmallestLayoutThatFits) {
+  auto s = scenario();
+  const auto rows = vram(s, {"h800_sxm", "h200_sxm"}, 64);
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[1].gpus, 8);  // eight H200 are the smallest single node that holds the model
+  EXPECT_EQ(rows[1].reason, "");
+  EXPECT_GT(rows[0].gpus, 8);
+  EXPECT_EQ(rows[0].batch, (64 + rows[0].layout.dp - 1) / rows[0].layout.dp);
+}
+
+}  // namespace
+}  // namespace fathom::simulator
