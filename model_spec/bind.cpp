@@ -1,5 +1,6 @@
 // bind(): sizes of a batch into the steps of a plan. The hot path of every search: no allocation once `out` has grown.
 #include <algorithm>
+#include <cmath>
 
 #include "model_spec/plan.h"
 
@@ -84,7 +85,7 @@ void bind_step(const Plan& p, const Step& step, std::size_t i, const Sizes& size
 }  // namespace
 
 std::int64_t Sizes::of(Rows r, PathSet paths) const {
-  if (r == Rows::routed) return std::max<std::int64_t>(static_cast<std::int64_t>(load.rows + 0.5), load.rows > 0 ? 1 : 0);
+  if (r == Rows::routed) return load.rows > 0 ? std::max<std::int64_t>(std::llround(load.rows), 1) : 0;
   if (r != Rows::path && r != Rows::context && r != Rows::cached) return rows[index(r)];
   std::int64_t tokens = 0, cached = 0;
   for (std::size_t i = 0; i < path_count; ++i) {

@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 namespace fathom::model_spec {
 namespace {
 
-// Buffers of DeepEP's low-latency exchange: a slot of hidden bf16 values and a header for every (expert, token of a rank), once to send and
-// once to receive, both twice (double buffering); DeepEP csrc/config.hpp, LowLatencyLayout.
+// Buffers of DeepEP's low-latency exchange: a slot for every (expert, token of a rank) with hidden bf16 values and a bf16 pair per 128 of
+// them, once to send and once to receive, both twice (double buffering); csrc/config.hpp at 030cdf0, LowLatencyLayout.
 Bytes low_latency_buffers(const Plan& p) {
-  const auto slot = static_cast<double>(dispatch_header_bytes + 2 * p.model.hidden_size);
+  const auto hidden = static_cast<double>(p.model.hidden_size);
   const auto slots = static_cast<double>(physical_experts(p.model, p.layout) * p.policy.low_latency_max_tokens);
-  return Bytes{4 * slots * slot};
+  return Bytes{4 * slots * (2 * hidden + 4 * std::floor(hidden / scale_block))};
 }
 
 bool has_dispatch(const Plan& p) { return p.layout.dp > 1 && p.layout.ep > 1; }

@@ -172,7 +172,10 @@ auto find_named(const Setting* at, std::string_view key, Faults& faults, const F
 // The setting that was made last among some that clash: it is the one to change.
 const Setting* last_of(const std::vector<Setting>& laid, std::initializer_list<std::string_view> keys) {
   const Setting* last = nullptr;
-  for (const auto key : keys) last = std::max(last, find_setting(laid, key));
+  for (const auto key : keys) {
+    const auto* s = find_setting(laid, key);
+    if (s && (!last || s > last)) last = s;
+  }
   return last;
 }
 
@@ -275,13 +278,30 @@ std::vector<Setting> written(Reading r, const std::vector<Setting>& laid) {
   return out;
 }
 
+// An unknown key is often a right one outside its table.
+Problems with_hints(const Problems& problems) {
+  Reading all{.scenario = {}, .model = {}, .prefill = {}, .decode = {}};
+  all.scenario.prices = {.usd_per_gpu_hour = 1, .utilisation = 1, .api_input_miss = 1, .api_input_hit = 1, .api_output = 1};
+  const auto known = written(all, {});
+  Problems out;
+  for (const auto& line : problems.lines()) {
+    const auto begin = line.find(": ") + 2, end = line.find(": ", begin);
+    const auto last = line.substr(begin, end - begin);
+    const auto same = std::ranges::find_if(known, [&](const Setting& s) { return s.key.ends_with("." + last); });
+    const bool helps = line.find("is not a key") != std::string::npos && line.find("did you mean") == std::string::npos && same != known.end();
+    const auto general = helps ? general_key(same->key) : std::string();
+    out.add(helps ? fmt::format("{} (did you mean '{}'?)", line, general.empty() ? same->key : general) : line);
+  }
+  return out;
+}
+
 Reading read(const std::vector<Setting>& laid) {
   Faults faults;
   Problems problems;
   Reading r{.scenario = {}, .model = std::string(default_model), .prefill = {}, .decode = {}};
   auto& s = r.scenario;
   s = read_values(settings_tree(laid, faults), problems, r.model);
-  faults.add(problems, laid);
+  faults.add(with_hints(problems), laid);
   faults.throw_if_any();
   const auto model = find_named(find_setting(laid, "model.name"), "model.name", faults, [&] { return overridden_model(r.model, laid, faults); });
   faults.throw_if_any();

@@ -74,6 +74,15 @@ TEST(Memory, ScoresAreChunkedToTheirBudget) {
   EXPECT_EQ(memory(p, 0, bound, 0).logits_workspace.value, 2e9);
 }
 
+TEST(Memory, LowLatencyBuffersHoldASlotForEveryExpertAndToken) {
+  const auto p = plan(find_model("deepseek-v3.2"), expert_parallel(144, 32), {});
+  BoundPlan bound;
+  bind(p, 0, decode(128, 5000), bound);
+  EXPECT_EQ(memory(p, 0, bound, 0).communication_buffers.value, 4.0 * 288 * 256 * 14'560);
+  bind(p, 0, prefill(4, 4096), bound);  // too many tokens for them: sent by the other transport
+  EXPECT_EQ(memory(p, 0, bound, 0).communication_buffers.value, 0);
+}
+
 TEST(Memory, PredictionLayerAddsItsWeightsWithoutCopies) {
   const double with = weights_GB("deepseek-v3.2", {}, {.mtp_depth = 1}), without = weights_GB("deepseek-v3.2", {});
   const auto spec = find_model("deepseek-v3.2");
