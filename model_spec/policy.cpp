@@ -1,5 +1,9 @@
 #include "model_spec/policy.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "model_spec/ops/pairs.h"
 
 namespace fathom::model_spec {
@@ -25,6 +29,12 @@ bool masked_mha_is_less(const ModelSpec& m, const Group& g) {
 }
 
 }  // namespace
+
+std::optional<std::string> check(const ModelSpec& m, const Policy& p) {
+  if (p.mtp_depth > 0 && m.num_nextn_predict_layers == 0)
+    return fmt::format("nextn = {} drafts a step, but {} has no multi-token prediction layer", p.mtp_depth, m.name);
+  return std::nullopt;
+}
 
 Path choose_path(const ModelSpec& m, const Policy& p, Attention kind, const Group& g) {
   const bool decode = g.new_tokens <= p.absorb_max_new_tokens;

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "model_spec/model.h"
@@ -62,6 +64,9 @@ struct Policy {
   double index_logits_GB = 1;             // workspace for scores; queries are chunked to fit
   friend bool operator==(const Policy&, const Policy&) = default;
 };
+
+// The reason why this policy cannot run this model, in one line, or nothing.
+std::optional<std::string> check(const ModelSpec&, const Policy&);
 
 // The path of one group in layers of one kind of attention.
 Path choose_path(const ModelSpec&, const Policy&, Attention, const Group&);

@@ -119,9 +119,11 @@ std::vector<PublishedPoint> published_curve(const std::string& model, CurvePhase
   const auto root = parse_toml(file->text, "published/" + std::string(file->name));
   const auto* measurements = root.find("measurement");
   if (!measurements || !measurements->array()) return points;
+  std::string listed, name;  // rows of one model stand together
   for (const auto& row : *measurements->array()) {
     const auto text = [&](const char* key) { const auto* v = row.find(key); return v ? std::get<std::string>(v->data) : std::string(); };
-    if (find_model(text("model")).name != model || text("phase") != (phase == CurvePhase::prefill ? "prefill" : "decode")) continue;
+    if (text("model") != listed) name = find_model(listed = text("model")).name;
+    if (name != model || text("phase") != (phase == CurvePhase::prefill ? "prefill" : "decode")) continue;
     points.push_back({std::get<std::int64_t>(row.find("context")->data), std::get<double>(row.find("value")->data)});
   }
   std::ranges::sort(points, {}, &PublishedPoint::position);

@@ -56,6 +56,7 @@ void note_sources(PhaseEstimate& e) {
 // Why the phase cannot run, before anything is planned; empty if it can.
 std::string layout_reason(const Scenario& s, const Phase& phase) {
   if (auto reason = check(s.model, phase.layout)) return *reason;
+  if (auto reason = check(s.model, phase.policy)) return *reason;
   if (s.total_gpus > 0 && gpus(phase.layout) > s.total_gpus)
     return std::to_string(gpus(phase.layout)) + " GPUs are more than the " + std::to_string(s.total_gpus) + " of the cluster";
   return {};

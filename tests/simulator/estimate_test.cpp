@@ -93,6 +93,9 @@ TEST(Estimate, ReasonsWhyNot) {
   s = scenario();
   s.total_gpus = 128;
   EXPECT_EQ(estimate(s).decode.reason, "144 GPUs are more than the 128 of the cluster");
+  s.decode.policy.mtp_depth = 1;
+  s.model.num_nextn_predict_layers = 0;
+  EXPECT_EQ(estimate(s).decode.reason, "nextn = 1 drafts a step, but deepseek-v3.2 has no multi-token prediction layer");
   s.decode.layout.tp = 3;
   EXPECT_EQ(estimate(s).decode.reason, "128 attention heads are not divisible by tp = 3");
 }
