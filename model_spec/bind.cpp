@@ -29,6 +29,8 @@ Sizes sizes_of(const Plan& p, const Batch& batch, Attention kind, const BoundPla
   z.transport = choose_transport(p.policy, z.rows[index(Rows::slice)]);
   if (p.model.n_routed_experts == 0) return z;
   z.load = expected_load(p.model, l, p.routing, tokens * l.dp);
+  if (has_dispatch(l) && z.transport == Transport::low_latency)  // a slot for every token that any rank may send to any expert here
+    z.load.capacity = local_experts(p.model, l) * stage_ranks(l) * low_latency_slots(p.policy, z.rows[index(Rows::slice)]);
   z.received = static_cast<double>(tokens * l.dp) * p.routing.distinct_ranks / static_cast<double>(l.ep);
   return z;
 }
@@ -52,11 +54,9 @@ struct Filler {
       op.active = sizes.load.active;
       op.largest = sizes.load.largest;
     } else if constexpr (requires { op.rows; }) {
-      op.rows = step.rows == Rows::routed ? sizes.load.rows : static_cast<double>(rows);
-      if constexpr (std::is_same_v<T, Permute<std::int64_t>>) op.tokens = sizes.received;
-      // After a dispatch only tokens that came have a row; without one every token of the group does.
-      if constexpr (std::is_same_v<T, Unpermute<std::int64_t>>)
-        op.tokens = step.transports == 3 ? static_cast<double>(sizes.rows[index(Rows::gathered)]) : sizes.received;
+      op.rows = step.rows == Rows::tokens ? static_cast<double>(rows) : sizes.load.rows;
+      // Where every rank holds all tokens of its group, each gets a result row; else only tokens that came.
+      if constexpr (requires { op.tokens; }) op.tokens = step.rows == Rows::gathered ? static_cast<double>(rows) : sizes.received;
     } else if constexpr (requires { op.copies; }) {
       const auto per_expert = op.transport == Transport::low_latency ? static_cast<double>(plan.model.num_experts_per_tok) : plan.routing.distinct_ranks;
       op.tokens = rows;

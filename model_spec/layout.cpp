@@ -16,9 +16,9 @@ bool any(const ModelSpec& m, Ffn kind) {
 // A slice of 1/ways of `size` elements that share scales by 128 must hold whole blocks.
 Reason check_slice(const char* what, std::int64_t size, const char* way, std::int64_t ways, DType storage) {
   if (size % ways != 0) return fmt::format("{} = {} is not divisible by {} = {}", what, size, way, ways);
-  const bool blocked = storage == DType::fp8_block || storage == DType::int4_group;
-  if (blocked && ways > 1 && (size / ways) % scale_block != 0)
-    return fmt::format("{} = {} over {} = {} gives slices of {}, which cut a {}-element scale block of {}", what, size, way, ways, size / ways, scale_block,
+  const auto block = storage == DType::fp8_block || storage == DType::int4_group ? scale_block : storage == DType::fp4 ? fp4_scale_group : 1;
+  if (ways > 1 && (size / ways) % block != 0)
+    return fmt::format("{} = {} over {} = {} gives slices of {}, which cut a {}-element scale block of {}", what, size, way, ways, size / ways, block,
                        name_of(storage));
   return std::nullopt;
 }
@@ -73,7 +73,7 @@ std::optional<std::string> check(const ModelSpec& m, const Layout& l) {
   return std::nullopt;
 }
 
-StageLayers stage_layers(const ModelSpec& m, const Layout& l, std::int64_t stage) {
+LayerRange stage_layers(const ModelSpec& m, const Layout& l, std::int64_t stage) {
   const auto layers = num_hidden_layers(m);
   const auto base = layers / l.pp, extra = layers % l.pp;
   return {.first = stage * base + std::min(stage, extra), .count = base + (stage < extra ? 1 : 0)};

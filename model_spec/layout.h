@@ -27,14 +27,17 @@ constexpr std::int64_t gpus(const Layout& l) { return stage_ranks(l) * l.pp; }
 constexpr std::int64_t physical_experts(const ModelSpec& m, const Layout& l) { return m.n_routed_experts + l.redundant_experts; }
 constexpr std::int64_t local_experts(const ModelSpec& m, const Layout& l) { return physical_experts(m, l) / l.ep; }
 
+// Tokens travel to experts on other ranks only if ranks hold different tokens and different experts.
+constexpr bool has_dispatch(const Layout& l) { return l.dp > 1 && l.ep > 1; }
+
 std::string label(const Layout&);  // tp1pp1dp8etp1ep8
 
 // The reason why this layout cannot run this model, in one line, or nothing. A size that does not divide, experts that cannot be placed,
 // a slice through a block of 128 that shares a scale.
 std::optional<std::string> check(const ModelSpec&, const Layout&);
 
-// Layers of each pipeline stage: as even as can be, the earlier stages take the remainder (the last also holds the head).
-struct StageLayers { std::int64_t first = 0, count = 0; };
-StageLayers stage_layers(const ModelSpec&, const Layout&, std::int64_t stage);
+struct LayerRange { std::int64_t first = 0, count = 0; };
+// Layers of a pipeline stage: as even as can be, the earlier stages take the remainder (the last also holds the head).
+LayerRange stage_layers(const ModelSpec&, const Layout&, std::int64_t stage);
 
 }  // namespace fathom::model_spec

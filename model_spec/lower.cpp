@@ -115,7 +115,7 @@ Block send_block(const Lowering& w) {
 }
 
 // The layers [first, first + count) of the stage as blocks: each run once for all its layers, but for the stage's first layer (no sum yet).
-void add_layers(std::vector<Block>& blocks, const Lowering& w, const StageLayers& stage, bool unrolled) {
+void add_layers(std::vector<Block>& blocks, const Lowering& w, const LayerRange& stage, bool unrolled) {
   for (const auto& run : layer_runs(w.model)) {
     auto from = std::max(run.first, stage.first);
     const auto to = std::min(run.first + run.count, stage.first + stage.count);
@@ -125,26 +125,24 @@ void add_layers(std::vector<Block>& blocks, const Lowering& w, const StageLayers
   }
 }
 
-bool in_stage(const Tensor& t, const Plan& p, const Stage& stage, bool first, bool last, std::int64_t& layers) {
-  layers = 1;
+// How many of this tensor (of layers, if layers own it) a stage keeps.
+std::int64_t owned(const Tensor& t, const Plan& p, const Stage& stage, bool first, bool last) {
   if (t.layers.empty()) return t.id == Weight::embed_tokens ? first : last;
-  layers = 0;
-  const auto main = num_hidden_layers(p.model);
+  std::int64_t layers = 0;
+  const auto stop = stage.layers.first + stage.layers.count, main = num_hidden_layers(p.model);
   for (const auto& range : t.layers) {
-    const auto from = std::max(range.first, stage.layers.first), to = std::min(range.first + range.count, stage.layers.first + stage.layers.count);
-    layers += std::max<std::int64_t>(to - std::min(from, to), 0);
-    const bool mtp = range.first + range.count > main && p.policy.mtp_depth > 0 && last;
+    layers += std::max<std::int64_t>(0, std::min(range.first + range.count, stop) - std::max(range.first, stage.layers.first));
     // The prediction layer's head is the model's own; its embedding too where one rank holds both.
     const bool copy = t.id == Weight::mtp_lm_head || (t.id == Weight::mtp_embed_tokens && first);
-    if (mtp && !copy) layers += 1;
+    if (last && p.policy.mtp_depth > 0 && range.first + range.count > main && !copy) layers += 1;
   }
-  return layers > 0;
+  return layers;
 }
 
 void weigh(Stage& stage, const Plan& p, const TensorTable& table, bool first, bool last) {
   for (const auto& t : table) {
-    std::int64_t layers = 0;
-    if (!in_stage(t, p, stage, first, last, layers)) continue;
+    const auto layers = owned(t, p, stage, first, last);
+    if (layers == 0) continue;
     stage.weight_bytes[static_cast<std::size_t>(t.part)] += static_cast<double>(layers) * rank_bytes(t, p.model, p.layout);
     if (t.id == Weight::input_layernorm) stage.latent_layers += layers;
     if (t.id == Weight::index_wk) stage.index_layers += layers;
@@ -171,7 +169,12 @@ Block BlockBuilder::take() {
 }
 
 Residual residual(BlockBuilder& b, const Lowering& w) {
-  return {.delta = b.activation("delta", Rows::tokens, w.model.hidden_size, DType::bf16), .sum = b.activation("sum", Rows::tokens, w.model.hidden_size, DType::bf16)};
+  const auto stream = [&](const char* name) {
+    const auto id = b.activation(name, Rows::tokens, w.model.hidden_size, DType::bf16);
+    b.persist(id);
+    return id;
+  };
+  return {.delta = stream("delta"), .sum = stream("sum")};
 }
 
 std::uint8_t quantised(BlockBuilder& b, const char* label, std::uint8_t x, Rows rows, std::int64_t columns, DType weight, PathSet paths) {

@@ -17,6 +17,7 @@ class BlockBuilder {
     block_.activations.push_back({name, rows, columns, type});
     return static_cast<std::uint8_t>(block_.activations.size() - 1);
   }
+  void persist(std::uint8_t activation) { block_.activations[activation].persists = true; }
   [[nodiscard]] DType type_of(std::uint8_t activation) const { return block_.activations[activation].type; }
   // The step just added can be changed through the reference until the next one is added.
   Step& add(const char* label, Op op, Rows rows, std::initializer_list<Operand> operands);

@@ -8,7 +8,8 @@ namespace {
 
 struct Inputs {
   std::uint8_t x = 0, x_bf16 = 0;  // normed hidden state, as the projections and as weights_proj read it
-  std::uint8_t q_latent = 0;       // normed query latent
+  std::uint8_t q_latent = 0;       // normed query latent, as q_b reads it
+  std::uint8_t q_latent_index = 0; // the same as the indexer's wq_b may read it
   std::uint8_t kv = 0;             // key-value latent and RoPE part
   std::uint8_t index_key = 0;
 };
@@ -52,12 +53,15 @@ void lower_down_projections(BlockBuilder& b, const Lowering& w, bool sparse, Inp
 std::uint8_t lower_query(BlockBuilder& b, const Lowering& w, Inputs& inputs) {
   const auto& m = w.model;
   const auto type = w.produced(m.storage.attention);
+  const bool keep = m.indexer && type != DType::bf16 && activation_for(m.storage.indexer) != type;
   const auto q_normed = b.activation("q_normed", Rows::tokens, m.q_lora_rank, type);
-  b.add("q_a_norm", RmsNorm<std::int64_t>{.width = m.q_lora_rank, .output = type}, Rows::tokens,
-        {in(inputs.q_latent), weight(Weight::q_a_layernorm), out(q_normed)});
+  inputs.q_latent_index = keep ? b.activation("q_normed_bf16", Rows::tokens, m.q_lora_rank, DType::bf16) : q_normed;
+  b.add("q_a_norm", RmsNorm<std::int64_t>{.width = m.q_lora_rank, .output = type, .keep_bf16 = keep}, Rows::tokens,
+        {in(inputs.q_latent), weight(Weight::q_a_layernorm), out(q_normed), out(inputs.q_latent_index)});
   b.add("kv_a_norm", RmsNorm<std::int64_t>{.width = m.kv_lora_rank}, Rows::tokens, {in(inputs.kv), weight(Weight::kv_a_layernorm), out(inputs.kv)})
       .launched = !w.policy.fused;
   inputs.q_latent = quantised(b, "q_quantise", q_normed, Rows::tokens, m.q_lora_rank, m.storage.attention);
+  if (m.storage.indexer == m.storage.attention) inputs.q_latent_index = inputs.q_latent;
   const auto q = b.activation("q", Rows::tokens, w.heads() * qk_head_dim(m), DType::bf16);
   b.add("q_b", projection(m.q_lora_rank, w.heads() * qk_head_dim(m), m.storage.attention), Rows::tokens,
         {in(inputs.q_latent), weight(Weight::q_b_proj), out(q)});
@@ -97,7 +101,8 @@ std::uint8_t lower_index_choice(BlockBuilder& b, const Lowering& w, const Inputs
     step.paths = indexed_paths;
     return step;
   };
-  add("index_wq_b", projection(m.q_lora_rank, width, m.storage.indexer), Rows::path, {in(inputs.q_latent), weight(Weight::index_wq_b), out(q)});
+  const auto latent = quantised(b, "index_q_quantise", inputs.q_latent_index, Rows::path, m.q_lora_rank, m.storage.indexer, indexed_paths);
+  add("index_wq_b", projection(m.q_lora_rank, width, m.storage.indexer), Rows::path, {in(latent), weight(Weight::index_wq_b), out(q)});
   add("index_rope_q", Rope<std::int64_t>{.heads = i.index_n_heads, .dims = m.qk_rope_head_dim, .interleaved = false}, Rows::path, {in(q), out(q)});
   add("index_hadamard_q", Hadamard<std::int64_t>{.heads = i.index_n_heads, .width = i.index_head_dim, .stages = stages, .output = DType::fp8_row}, Rows::path,
       {in(q), out(q8)}).launched = !w.policy.fused;
@@ -120,7 +125,8 @@ void lower_mha(BlockBuilder& b, const Lowering& w, const Core& core, bool sparse
   const auto context = b.activation("context", Rows::context, latent_dim(m), DType::bf16);
   const auto expanded = b.activation("kv_expanded", Rows::context, width, DType::bf16);
   b.add("latent_cache_read_mha", LatentCacheRead<std::int64_t>{.latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .format = w.policy.cache}, Rows::cached,
-        {in(core.kv), reads(Cache::latent), out(context)}).paths = mha_paths;
+        {in(core.kv), reads(Cache::latent), out(context)})
+      .paths = mha_paths;
   const auto x = quantised(b, "context_quantise", context, Rows::context, m.kv_lora_rank, m.storage.attention, mha_paths);
   b.add("kv_b", projection(m.kv_lora_rank, width, m.storage.attention), Rows::context, {in(x), weight(Weight::kv_b_proj), out(expanded)}).paths = mha_paths;
   DenseMha<std::int64_t> mha{.heads = w.heads(), .nope = m.qk_nope_head_dim, .rope = m.qk_rope_head_dim, .v = m.v_head_dim};
@@ -141,11 +147,16 @@ void lower_mqa(BlockBuilder& b, const Lowering& w, const Core& core, bool sparse
   if (sparse) {
     SparseMla<std::int64_t> mla{.heads = w.heads(), .latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .topk = m.indexer->index_topk, .cache = w.policy.cache};
     b.add("sparse_mla", mla, Rows::group, {in(q), in(core.chosen), reads(Cache::latent), out(o)}).paths = bit(Path::sparse_decode);
-    const auto copy = b.activation("context_bf16", Rows::context, latent_dim(m), DType::bf16);
-    b.add("latent_cache_read", LatentCacheRead<std::int64_t>{.latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .format = w.policy.cache}, Rows::context,
-          {reads(Cache::latent), out(copy)}).paths = bit(Path::sparse_prefill);
+    auto keys = reads(Cache::latent);
+    if (w.policy.cache != CacheFormat::bf16) {
+      const auto copy = b.activation("context_bf16", Rows::context, latent_dim(m), DType::bf16);
+      b.add("latent_cache_read", LatentCacheRead<std::int64_t>{.latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .format = w.policy.cache}, Rows::context,
+            {keys, out(copy)})
+          .paths = bit(Path::sparse_prefill);
+      keys = in(copy);
+    }
     mla.cache = CacheFormat::bf16;
-    b.add("sparse_mla_prefill", mla, Rows::group, {in(q), in(core.chosen), in(copy), out(o)}).paths = bit(Path::sparse_prefill);
+    b.add("sparse_mla_prefill", mla, Rows::group, {in(q), in(core.chosen), keys, out(o)}).paths = bit(Path::sparse_prefill);
   }
   b.add("absorb_v", BatchedGemm<std::int64_t>{.heads = w.heads(), .in = m.kv_lora_rank, .out = m.v_head_dim}, Rows::path,
         {in(o), weight(Weight::kv_b_proj), out(core.result)}).paths = mqa_paths;

@@ -37,10 +37,7 @@ constexpr std::uint8_t only(Transport t) { return static_cast<std::uint8_t>(1U <
 
 // How tokens reach the experts and come back.
 enum class Exchange { none, dispatch, gather };  // none: every rank holds all tokens of its tp group; gather: experts sliced over all ranks
-Exchange exchange_of(const Layout& l) {
-  if (l.dp == 1) return Exchange::none;
-  return l.ep > 1 ? Exchange::dispatch : Exchange::gather;
-}
+Exchange exchange_of(const Layout& l) { return l.dp == 1 ? Exchange::none : has_dispatch(l) ? Exchange::dispatch : Exchange::gather; }
 
 // The rows this rank's experts read, sorted by expert.
 std::uint8_t lower_to_experts(BlockBuilder& b, const Lowering& w, Exchange exchange, std::uint8_t x, std::uint8_t chosen, DType type) {
@@ -71,12 +68,12 @@ void lower_from_experts(BlockBuilder& b, const Lowering& w, Exchange exchange, s
   const auto d = w.model.hidden_size;
   const Unpermute<std::int64_t> unpermute{.hidden = d};
   if (exchange == Exchange::none) {
-    b.add("unpermute", unpermute, Rows::routed, {in(rows), in(chosen), out(y)});
+    b.add("unpermute", unpermute, Rows::gathered, {in(rows), in(chosen), out(y)});
     return;
   }
   const auto partial = b.activation("partial", exchange == Exchange::gather ? Rows::gathered : Rows::routed, d, DType::bf16);
   if (exchange == Exchange::gather) {
-    b.add("unpermute", unpermute, Rows::routed, {in(rows), in(chosen), out(partial)});
+    b.add("unpermute", unpermute, Rows::gathered, {in(rows), in(chosen), out(partial)});
     b.add("moe_reduce_scatter", ReduceScatter<std::int64_t>{.ranks = stage_ranks(l), .width = d}, Rows::gathered, {in(partial), out(y)});
     return;
   }
@@ -134,7 +131,7 @@ void lower_moe(BlockBuilder& b, const Lowering& w, const Residual& r) {
   if (m.n_shared_experts > 0) {
     shared = b.activation("shared", Rows::tokens, d, DType::bf16);
     lower_mlp(b, w, {"shared_gate_up", "shared_quantise", "shared_swiglu", "shared_mid_quantise", "shared_down"},
-              {Weight::shared_gate, Weight::shared_up, Weight::shared_down}, m.storage.shared_experts == m.storage.routed_experts ? x : x_bf16, shared,
+              {Weight::shared_gate, Weight::shared_up, Weight::shared_down}, b.type_of(sent) == activation_for(m.storage.shared_experts) ? sent : x_bf16, shared,
               m.moe_intermediate_size * m.n_shared_experts / l.tp, m.storage.shared_experts);
     if (sliced) b.add("shared_reduce_scatter", ReduceScatter<std::int64_t>{.ranks = l.tp, .width = d}, Rows::tokens, {in(shared), out(shared)});
   }

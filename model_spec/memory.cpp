@@ -7,18 +7,27 @@
 namespace fathom::model_spec {
 namespace {
 
-// Buffers of DeepEP's low-latency exchange: a slot for every (expert, token of a rank) with hidden bf16 values and a bf16 pair per 128 of
+// DeepEP's low-latency exchange: a slot for every (expert, token of a rank) with hidden bf16 values and a bf16 pair per 128 of
 // them, once to send and once to receive, both twice (double buffering); csrc/config.hpp at 030cdf0, LowLatencyLayout.
-Bytes low_latency_buffers(const Plan& p) {
+Bytes low_latency_buffers(const Plan& p, const Sizes& z) {
   const auto hidden = static_cast<double>(p.model.hidden_size);
-  const auto slots = static_cast<double>(physical_experts(p.model, p.layout) * p.policy.low_latency_max_tokens);
+  const auto slots = static_cast<double>(physical_experts(p.model, p.layout) * low_latency_slots(p.policy, z.of(Rows::slice, all_paths)));
   return Bytes{4 * slots * (2 * hidden + 4 * std::floor(hidden / scale_block))};
 }
 
-bool has_dispatch(const Plan& p) { return p.layout.dp > 1 && p.layout.ep > 1; }
+// DeepEP's normal exchange: per channel a ring of slots for each NVLink peer and, both ways, for each node; csrc/config.hpp at 030cdf0
+// (hidden bf16 values, 128 expert ids, weights and scales a slot) with 10 channels, 288 and 128 slots: what its buffer.py configures for EP32.
+Bytes normal_buffers(const Plan& p) {
+  const double channels = 10, peers = 8, slot = 2 * static_cast<double>(p.model.hidden_size) + 128 * (8 + 4 + 4);
+  const auto ranks = static_cast<double>(stage_ranks(p.layout));
+  const double nodes = ranks > peers ? std::ceil(ranks / peers) : 0;
+  return Bytes{channels * slot * (std::min(ranks, peers) * 288 + nodes * 128 * 2)};
+}
 
 double activation_bytes(const Activation& a, const Sizes& z) {
-  const auto rows = a.rows == Rows::routed ? z.load.rows : static_cast<double>(z.of(a.rows, a.paths));
+  // Low latency fixes its rows beforehand; otherwise counts are known before rows are allocated, and the expectation is what they take.
+  const bool fixed = z.transport == Transport::low_latency && z.load.capacity > 0;
+  const auto rows = a.rows != Rows::routed ? static_cast<double>(z.of(a.rows, a.paths)) : fixed ? static_cast<double>(z.load.capacity) : z.load.rows;
   return storage_bytes(a.type, rows, static_cast<double>(a.columns));
 }
 
@@ -28,8 +37,8 @@ double peak_activations(const Block& block, const Sizes& z) {
   assert(block.steps.size() < change.size());
   for (const auto& a : block.activations) {
     const double bytes = activation_bytes(a, z);
-    change[a.first_use] += bytes;
-    change[a.last_use + 1U] -= bytes;
+    change[a.persists ? 0 : a.first_use] += bytes;
+    change[a.persists ? block.steps.size() : a.last_use + 1U] -= bytes;
   }
   double peak = 0, alive = 0;
   for (std::size_t step = 0; step < block.steps.size(); ++step) peak = std::max(peak, alive += change[step]);
@@ -63,7 +72,8 @@ RankMemory memory(const Plan& p, std::size_t stage, const BoundPlan& bound, doub
         scores = std::max(scores, 4.0 * static_cast<double>(logits->sequences * logits->new_tokens) * static_cast<double>(logits->cached_tokens + logits->new_tokens));
   }
   m.logits_workspace = std::min(Bytes{scores}, gigabytes(p.policy.index_logits_GB));
-  if (has_dispatch(p) && bound.sizes[0].transport == Transport::low_latency) m.communication_buffers = low_latency_buffers(p);
+  const auto& sizes = bound.sizes[0];
+  if (has_dispatch(p.layout)) m.communication_buffers = sizes.transport == Transport::low_latency ? low_latency_buffers(p, sizes) : normal_buffers(p);
   return m;
 }
 

@@ -56,6 +56,7 @@ struct Activation {
   PathSet paths = 0;                             // of the steps that write it
   std::uint8_t transports = 0;                   // likewise
   std::uint16_t first_use = 0, last_use = 0;     // steps of its block
+  bool persists = false;                         // the residual stream: lives on after the block
 };
 
 // One operator at its place. Model sizes are filled in, batch sizes are not.
@@ -96,7 +97,7 @@ struct Block {
 
 // What one rank of a pipeline stage runs.
 struct Stage {
-  StageLayers layers;
+  LayerRange layers;
   std::vector<Block> blocks;
   std::array<double, part_count> weight_bytes{};  // per rank
   double absorbed_bytes = 0;                      // bf16 copies of kv_b for absorption

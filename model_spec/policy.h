@@ -57,7 +57,7 @@ struct Policy {
   DispatchChoice dispatch = DispatchChoice::automatic;
   // automatic: low latency up to this many tokens a rank. DeepEP sizes its low-latency buffers for this order (its own test: 128).
   std::int64_t low_latency_max_tokens = 256;
-  DType dispatch_type = DType::fp8_row, combine_type = DType::bf16;
+  DType combine_type = DType::bf16;  // dispatch sends what the experts read
   std::int64_t mtp_depth = 0;             // draft tokens a step, made by the prediction layer
   Overlap overlap = Overlap::none;
   std::int64_t chunked_prefill_tokens = 16384;  // most new tokens a rank works on in one step
@@ -70,6 +70,8 @@ std::optional<std::string> check(const ModelSpec&, const Policy&);
 
 // The path of one group in layers of one kind of attention.
 Path choose_path(const ModelSpec&, const Policy&, Attention, const Group&);
+// Tokens a rank that low-latency buffers have room for.
+constexpr std::int64_t low_latency_slots(const Policy& p, std::int64_t tokens) { return tokens > p.low_latency_max_tokens ? tokens : p.low_latency_max_tokens; }
 // How tokens travel to experts when a rank sends `tokens` of them.
 Transport choose_transport(const Policy&, std::int64_t tokens);
 

@@ -34,15 +34,20 @@ double expected_maximum(std::int64_t n) {
 
 double expected_places(const ModelSpec& m, std::int64_t places) {
   const auto n = static_cast<double>(places), groups = static_cast<double>(m.n_group), kept = static_cast<double>(m.topk_group);
-  const auto k = static_cast<double>(m.num_experts_per_tok);
+  const auto experts = static_cast<double>(m.n_routed_experts), open = experts * kept / groups;
   if (places <= 1) return 1;
-  // A place smaller than a group: it is touched if its group is kept and one of the k choices among the kept groups' places is it.
-  if (n >= groups) return n * (kept / groups) * (1 - std::pow(1 - groups / (kept * n), k));
+  // Probability that one of the topk distinct choices among the `open` experts of kept groups is among `own` of them.
+  const auto touched = [&](double own) {
+    double missed = 1;
+    for (double i = 0; i < static_cast<double>(m.num_experts_per_tok); ++i) missed *= std::max(0.0, open - own - i) / (open - i);
+    return 1 - missed;
+  };
+  // A place smaller than a group: its group must be kept.
+  if (n >= groups) return n * (kept / groups) * touched(experts / n);
   // A place of several groups: sum over how many of them are kept.
   const double own = groups / n;
   double hit = 0;
-  for (double j = 1; j <= std::min(own, kept); ++j)
-    hit += choose(own, j) * choose(groups - own, kept - j) / choose(groups, kept) * (1 - std::pow(1 - j / kept, k));
+  for (double j = 1; j <= std::min(own, kept); ++j) hit += choose(own, j) * choose(groups - own, kept - j) / choose(groups, kept) * touched(j * experts / groups);
   return n * hit;
 }
 

@@ -6,7 +6,7 @@
 namespace fathom::model_spec {
 namespace {
 
-using Ranges = std::vector<StageLayers>;
+using Ranges = std::vector<LayerRange>;
 
 // Layers of the main model and the prediction layers for which `owns` holds, as ranges.
 Ranges ranges(const ModelSpec& m, const std::function<bool(const LayerRun&)>& owns) {

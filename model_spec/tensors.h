@@ -44,7 +44,7 @@ struct Tensor {
   std::int64_t rows = 0, columns = 1;  // [out, in]; vectors have columns = 1
   DType storage = DType::bf16;
   Shard shard = Shard::replicated;
-  std::vector<StageLayers> layers;     // ranges of layers that own one; empty: the model owns one
+  std::vector<LayerRange> layers;     // ranges of layers that own one; empty: the model owns one
   std::int64_t experts = 1;            // how many per layer
   [[nodiscard]] std::int64_t parameters() const { return rows * columns; }
 };

@@ -91,6 +91,7 @@ Service published_service(CurvePhase phase) {
 
 std::vector<CurvePoint> cost_curve(const ModelSpec& m, const HardwareProfile& profile, const Calibration& calibration, CurvePhase phase, const Service& s,
                                    double usd_per_gpu_hour, const std::vector<std::int64_t>& positions) {
+  if (s.layout.pp != 1) throw Error(Failure::usage, "the cost curve is of one pipeline stage: pp must be 1");
   auto policy = s.policy;
   if (!m.indexer) policy.cache = CacheFormat::bf16;
   std::vector<CurvePoint> best(positions.size());

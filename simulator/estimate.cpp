@@ -81,12 +81,19 @@ PrefillSteps prefill_steps(const Phase& phase, std::int64_t new_tokens, std::int
   return p;
 }
 
-struct PrefillTimes { Seconds latency{}, busy{}; };  // of the prompts of one batch; busy: of the slowest stage
-PrefillTimes run_prefill(Runner& r, const PrefillSteps& p, Trace* last = nullptr) {
+// The step that stands for a prompt in chunks: the last full one. It needs the most memory and is the most like the others.
+std::size_t shown(const PrefillSteps& p) {
+  const auto last = p.steps.size() - 1;
+  return p.steps[last].tokens() < p.steps[0].tokens() ? last - 1 : last;
+}
+
+// Of the prompts of one batch. Chunks follow each other through the stages: the first takes its latency, each other one slowest stage.
+struct PrefillTimes { Seconds latency{}, busy{}; };
+PrefillTimes run_prefill(Runner& r, const PrefillSteps& p) {
   PrefillTimes sum;
-  for (const auto& batch : p.steps) {
-    const auto t = r.step(batch, &batch == &p.steps.back() ? last : nullptr);
-    sum.latency += t.latency;
+  for (std::size_t i = 0; i < p.steps.size(); ++i) {
+    const auto t = r.step(p.steps[i]);
+    sum.latency += i == 0 ? t.latency : t.slowest;
     sum.busy += t.slowest;
   }
   return sum;
@@ -98,14 +105,17 @@ double gpu_seconds(const PrefillTimes& t, const PhaseEstimate& e, const PrefillS
 
 struct PrefillCosts { double per_new_token = 0, per_cached_token = 0; };  // GPU-seconds
 
-// What a cached token costs: new tokens take longer for having it before them.
-double cached_token_cost(Runner& r, const Scenario& s, const PhaseEstimate& e) {
+// A new token costs what it would without the prefix; a cached one what new tokens take longer for having it before them. Together they
+// are the time that was taken. Without a prefix the cached token is one of a first half that was found.
+PrefillCosts prefill_costs(Runner& r, const Scenario& s, const PhaseEstimate& e) {
   const auto& w = s.workload;
-  const auto cached = w.prefix > 0 ? w.prefix : w.isl / 2;
-  if (cached == 0) return 0;
-  const auto with = prefill_steps(s.prefill, w.isl - cached, cached), without = prefill_steps(s.prefill, w.isl - cached, 0);
-  const double more = gpu_seconds(run_prefill(r, with), e, with) - gpu_seconds(run_prefill(r, without), e, without);
-  return std::max(0.0, more) / static_cast<double>(cached);
+  const auto cost = [&](std::int64_t new_tokens, std::int64_t cached) {
+    const auto p = prefill_steps(s.prefill, new_tokens, cached);
+    return gpu_seconds(run_prefill(r, p), e, p);
+  };
+  const auto cached = w.prefix > 0 ? w.prefix : w.isl / 2, computed = w.isl - w.prefix;
+  const double more = cached > 0 ? cost(w.isl - cached, cached) - cost(w.isl - cached, 0) : 0;
+  return {cost(computed, 0) / static_cast<double>(computed), cached > 0 ? more / static_cast<double>(cached) : 0};
 }
 
 PrefillCosts estimate_prefill(const Scenario& s, Estimate& out) {
@@ -118,16 +128,16 @@ PrefillCosts estimate_prefill(const Scenario& s, Estimate& out) {
   e.reason = r.machine.refusal;
   if (!e.reason.empty()) return {};
   const auto p = prefill_steps(s.prefill, new_tokens, w.prefix);
-  e.batch = p.steps.back();
-  e.fit = fit(r.plan, r.profile, e.batch, w.isl, s.gpu_mem_fraction);
+  e.batch = p.steps[shown(p)];
+  e.fit = fit(r.plan, r.profile, {{e.batch}, p.sequences, w.isl}, s.gpu_mem_fraction);
   e.reason = e.fit.reason;
-  const auto t = run_prefill(r, p, &e.trace);
-  e.step = t.latency / static_cast<double>(p.steps.size());
+  const auto t = run_prefill(r, p);
+  e.step = r.step(e.batch, &e.trace).latency;
   e.interval = t.busy / static_cast<double>(p.steps.size());
   e.tokens_per_second_per_gpu = static_cast<double>(new_tokens) / gpu_seconds(t, e, p);
   note_sources(e);
   out.ttft = t.latency;
-  return {1 / e.tokens_per_second_per_gpu, cached_token_cost(r, s, e)};
+  return prefill_costs(r, s, e);
 }
 
 double estimate_decode(const Scenario& s, Estimate& out) {
@@ -139,10 +149,10 @@ double estimate_decode(const Scenario& s, Estimate& out) {
   e.reason = r.machine.refusal;
   if (!e.reason.empty()) return 0;
   const auto length = w.isl + w.osl, context = w.isl + w.osl / 2, new_tokens = 1 + s.decode.policy.mtp_depth;
-  const auto largest = fit(r.plan, r.profile, decode(1, length - 1, new_tokens), length, s.gpu_mem_fraction).largest_batch;
-  const auto sequences = s.decode.batch > 0 ? s.decode.batch : std::max<std::int64_t>(largest, 1);
+  const auto fit_of = [&](std::int64_t n) { return fit(r.plan, r.profile, {{decode(n, length - 1, new_tokens)}, n, length}, s.gpu_mem_fraction); };
+  const auto sequences = s.decode.batch > 0 ? s.decode.batch : std::max<std::int64_t>(fit_of(1).largest_batch, 1);
   e.batch = decode(sequences, context, new_tokens);
-  e.fit = fit(r.plan, r.profile, decode(sequences, length - 1, new_tokens), length, s.gpu_mem_fraction);
+  e.fit = fit_of(sequences);
   e.reason = e.fit.reason;
   const auto t = r.step(e.batch, &e.trace);
   const auto in_flight = static_cast<double>(s.decode.layout.micro_batches);
@@ -153,7 +163,7 @@ double estimate_decode(const Scenario& s, Estimate& out) {
   out.tokens_per_second_per_user = 1 / out.tpot.value;
   const double a_second = in_flight * static_cast<double>(sequences * e.layout.dp) * out.tokens_per_second_per_user;
   e.tokens_per_second_per_gpu = a_second / static_cast<double>(e.gpus);
-  out.request_rate = a_second / static_cast<double>(w.osl);
+  out.request_rate = a_second / static_cast<double>(std::max<std::int64_t>(w.osl - 1, 1));  // the first token is prefill's
   note_sources(e);
   return 1 / e.tokens_per_second_per_gpu;
 }

@@ -27,13 +27,13 @@ struct PhaseEstimate {
   Layout layout;
   std::string system;
   std::string reason;        // why the phase cannot run; all below is then empty
-  Batch batch;               // of one attention data-parallel rank
+  Batch batch;               // of one attention data-parallel rank; of a prompt in chunks: the last full one
   std::int64_t gpus = 0;
   Fit fit;
-  Seconds step{};            // latency of one step through all stages
+  Seconds step{};            // latency of a step of that batch through all stages
   Seconds interval{};        // time between steps that finish (the slowest stage's)
   double tokens_per_second_per_gpu = 0;  // prefill: input tokens computed; decode: output tokens
-  Trace trace;               // of the first stage
+  Trace trace;               // of that batch, in the first stage
   std::vector<Provenance> provenance;    // kinds of sources that the time rests on, most important first
   bool inside = true;        // every operator within its measured domain
 };
@@ -45,7 +45,7 @@ struct Margins { double input_miss = 0, input_hit = 0, output = 0; };  // share 
 
 struct Estimate {
   PhaseEstimate prefill, decode;
-  Seconds ttft{};            // one prompt, no queue, chunk after chunk
+  Seconds ttft{};            // one prompt in a full batch, no queue; chunks follow each other through the pipeline
   Seconds tpot{};            // per output token and user, first token excluded
   double tokens_per_second_per_user = 0;      // 1 / tpot
   double tokens_per_step = 1;                 // 1 + accepted drafts
@@ -60,10 +60,16 @@ struct Estimate {
 
 Estimate estimate(const Scenario&);
 
-// The fit of a phase's batch and lengths alone, without pricing it.
-Fit fit(const Plan&, const HardwareProfile&, const Batch&, std::int64_t tokens_per_sequence, double gpu_mem_fraction);
+// Memory of a rank that keeps `resident` sequences of a length and runs steps of these batches, whichever of them needs most.
+// The largest batch is sought by the first: its first group's sequences, all of them resident.
+struct Load {
+  std::vector<Batch> steps;
+  std::int64_t resident = 0, tokens_per_sequence = 0;
+};
+Fit fit(const Plan&, const HardwareProfile&, const Load&, double gpu_mem_fraction);
 
-// Which GPUs, and how many, hold the model at the scenario's context and concurrency: for every profile the smallest layout that fits.
+// Which GPUs, and how many, serve the model at the scenario's context and concurrency: for every profile the smallest layout that fits
+// both a decode step of all sequences and a prefill step.
 struct VramRow {
   std::string system;
   Layout layout;

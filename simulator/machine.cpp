@@ -50,9 +50,15 @@ class Preparer {
  public:
   Preparer(Machine& machine, const Plan& plan, const Topology& topology) : machine_(machine), plan_(plan), topology_(topology) {}
 
+  // Rings in all groups of `ranks` neighbours of a stage at once.
   void add_ring(Family family, std::int64_t ranks, std::size_t group) {
-    const auto placement = first_gpus(ranks);
-    add(family, group, ranks, topology_.resolve(placement, rings(ranks, machine_.profile.cluster.gpus_per_node)), 1);
+    const auto all = stage_ranks(plan_.layout);
+    const auto ring = rings(ranks, machine_.profile.cluster.gpus_per_node);
+    Traffic traffic(static_cast<std::size_t>(all * all), 0);
+    for (std::int64_t first = 0; first < all; first += ranks)
+      for (std::int64_t i = 0; i < ranks; ++i)
+        std::copy_n(ring.begin() + i * ranks, ranks, traffic.begin() + (first + i) * all + first);
+    add(family, group, ranks, topology_.resolve(first_gpus(all), traffic), 1);
   }
   void add_exchange(Family family, std::int64_t ranks) {
     const auto placement = first_gpus(ranks);
@@ -65,12 +71,17 @@ class Preparer {
     const auto nodes = (ranks + per_node - 1) / per_node;
     const double copies = plan_.routing.distinct_ranks;
     const auto share_away = [](std::int64_t places) { return static_cast<double>(places - 1) / static_cast<double>(places); };
-    const auto resolved = topology_.resolve_forwarded(placement, expected_places(plan_.model, nodes) * share_away(nodes), copies * share_away(per_node));
-    add(family, 1, ranks, resolved, 1 / (copies * share_away(ranks)));
+    // The etp slices of an expert are neighbours: one copy comes to their node, NVLink makes the others.
+    const auto etp = static_cast<double>(plan_.layout.etp);
+    const auto resolved = topology_.resolve_forwarded(placement, expected_places(plan_.model, nodes) * share_away(nodes), copies * etp * share_away(per_node));
+    add(family, 1, ranks, resolved, 1 / (copies * etp * share_away(ranks)));
   }
+  // Every rank of every stage sends to its counterpart in the next.
   void add_next_stage(std::int64_t ranks) {
-    const std::vector<std::int64_t> pair{0, ranks};
-    add(Family::send_recv, 1, 2, topology_.resolve(pair, hardware_profiles::neighbour(2)), 1);
+    const auto all = gpus(plan_.layout);
+    Traffic traffic(static_cast<std::size_t>(all * all), 0);
+    for (std::int64_t i = 0; i + ranks < all; ++i) traffic[static_cast<std::size_t>(i * all + i + ranks)] = 1;
+    add(Family::send_recv, 1, 2, topology_.resolve(first_gpus(all), traffic), 1);
   }
 
  private:
@@ -103,7 +114,7 @@ Machine prepare(const HardwareProfile& profile, const Calibration& calibration, 
     if (plan.layout.tp > 1) p.add_ring(family, plan.layout.tp, 0);
     if (ranks > 1) p.add_ring(family, ranks, 1);
   }
-  if (plan.layout.dp > 1 && plan.layout.ep > 1)
+  if (has_dispatch(plan.layout))
     for (const auto family : {Family::dispatch_normal, Family::combine_normal, Family::dispatch_low_latency, Family::combine_low_latency})
       p.add_exchange(family, ranks);
   if (plan.layout.pp > 1) p.add_next_stage(ranks);

@@ -33,7 +33,7 @@ void conclude(OpTime& t) {
   t.total = t.fixed + longest;
 }
 
-OpTime kernel_time(const Machine& machine, Family family, const Cost<>& c, bool launched) {
+OpTime kernel_time(const Machine& machine, Family family, const Cost<>& c, bool launched, double free_sms) {
   OpTime t{.arithmetic = main_arithmetic(c)};
   const auto& e = efficiency(machine, family, t.arithmetic);
   t.provenance = e.provenance;
@@ -44,9 +44,11 @@ OpTime kernel_time(const Machine& machine, Family family, const Cost<>& c, bool 
     t.inside = fraction.inside;
     for (std::size_t a = 0; a < arithmetic_count; ++a)
       if (c.matrix_flops[a] > 0) t.floor += Flops{c.matrix_flops[a]} / machine.profile.rate(static_cast<Arithmetic>(a));
-    t.compute = t.floor / fraction.fraction;
+    t.compute = t.floor / (fraction.fraction * free_sms);
+  } else if (c.vector_flops > 0) {  // a measured fraction of a matrix rate contains what the kernel does besides
+    t.floor = Flops{c.vector_flops} / machine.profile.vector();
+    t.vector = t.floor / free_sms;
   }
-  if (c.vector_flops > 0) t.vector = Flops{c.vector_flops} / machine.profile.vector();
   if (const double bytes = c.hbm_bytes(); bytes > 0) {
     const auto fraction = e.memory.at(bytes);
     const auto at_peak = Bytes{bytes} / machine.profile.bandwidth();
@@ -54,7 +56,6 @@ OpTime kernel_time(const Machine& machine, Family family, const Cost<>& c, bool 
     t.floor = std::max(t.floor, at_peak);
     if (t.memory > t.compute) t.inside = fraction.inside;
   }
-  t.floor = std::max(t.floor, t.vector);
   conclude(t);
   return t;
 }
@@ -71,13 +72,13 @@ OpTime exchange_time(const Machine& machine, Family family, const Cost<>& c, std
 
 }  // namespace
 
-OpTime op_time(const Machine& machine, const Op& op, bool launched) {
+OpTime op_time(const Machine& machine, const Op& op, bool launched, double free_sms) {
   return std::visit([&](const auto& o) {
     const auto family = model_spec::family(o);
     const auto c = cost_of(o);
     if constexpr (requires { o.ranks; }) return exchange_time(machine, family, c, o.ranks);
     else if constexpr (std::is_same_v<std::remove_cvref_t<decltype(o)>, SendRecv<std::int64_t>>) return exchange_time(machine, family, c, -1);
-    else return kernel_time(machine, family, c, launched);
+    else return kernel_time(machine, family, c, launched, free_sms);
   }, op);
 }
 

@@ -43,7 +43,6 @@ void fields(Io&& io, Policy& p) {
   io.integer("dense_decode_max_context", p.dense_decode_max_context, -1, most_tokens);
   io.word("dispatch", p.dispatch, dispatch_choice_names);
   io.integer("low_latency_max_tokens", p.low_latency_max_tokens, 0, most_tokens);
-  io.dtype("dispatch_type", p.dispatch_type, exchange_types);
   io.dtype("combine_type", p.combine_type, exchange_types);
   io.integer("mtp_depth", p.mtp_depth, 0, 16);
   io.word("overlap", p.overlap, overlap_names);

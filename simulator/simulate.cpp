@@ -1,14 +1,12 @@
 #include "simulator/simulate.h"
 
-#include <algorithm>
-
 #include "simulator/op_time.h"
 #include "simulator/schedule.h"
 
 namespace fathom::simulator {
 namespace {
 
-void price(const Machine& machine, std::size_t stage, const BoundPlan& bound, double slow_down, Trace& out) {
+void price(const Machine& machine, std::size_t stage, const BoundPlan& bound, double free_sms, Trace& out) {
   out.steps.clear();
   out.blocks.clear();
   for (std::size_t b = 0; b < bound.blocks.size(); ++b) {
@@ -21,9 +19,7 @@ void price(const Machine& machine, std::size_t stage, const BoundPlan& bound, do
       row.label = s.step->label;
       row.op = s.op;
       row.communication = s.step->stream == Stream::communication;
-      const auto& time = row.predicted.emplace(op_time(machine, s.op, s.step->launched));
-      // Exchanges that run under compute keep some SMs for themselves.
-      row.duration = row.communication ? time.total : time.fixed + std::max({time.compute * slow_down, time.memory, time.vector * slow_down});
+      row.duration = row.predicted.emplace(op_time(machine, s.op, s.step->launched, free_sms)).total;
     }
   }
 }
@@ -35,9 +31,10 @@ bool can_split(const Batch& batch) { return batch.sequences() > 1 || batch.token
 Batch half_batch(const Batch& batch) {
   Batch half;
   for (const auto& g : batch.groups) {
-    // A single sequence is cut in two: the mean of both halves has half a half more behind it.
-    if (g.sequences > 1) half.groups.push_back({(g.sequences + 1) / 2, g.new_tokens, g.cached_tokens});
-    else half.groups.push_back({1, (g.new_tokens + 1) / 2, g.cached_tokens + g.new_tokens / 4});
+    // Whole sequences first; an odd one is cut in two, whose mean has half a half more behind it. A single token cannot be cut: both
+    // halves then have it.
+    if (g.sequences > 1) half.groups.push_back({g.sequences / 2, g.new_tokens, g.cached_tokens});
+    if (g.sequences % 2 == 1) half.groups.push_back({1, (g.new_tokens + 1) / 2, g.cached_tokens + g.new_tokens / 4});
   }
   half.sampled = (batch.sampled + 1) / 2;
   return half;
@@ -51,8 +48,8 @@ void simulate(const Plan& plan, std::size_t stage, const Machine& machine, const
     return;
   }
   bind(plan, stage, half_batch(batch), bound);
-  const auto share = machine.overlapped_sm_share[static_cast<std::size_t>(bound.sizes[0].transport)];
-  price(machine, stage, bound, 1 / (1 - share), out);
+  // Exchanges that run under compute keep some SMs for themselves.
+  price(machine, stage, bound, 1 - machine.overlapped_sm_share[static_cast<std::size_t>(bound.sizes[0].transport)], out);
   schedule_two_batch(bound, out);
 }
 

@@ -80,7 +80,20 @@ TEST(Memory, LowLatencyBuffersHoldASlotForEveryExpertAndToken) {
   bind(p, 0, decode(128, 5000), bound);
   EXPECT_EQ(memory(p, 0, bound, 0).communication_buffers.value, 4.0 * 288 * 256 * 14'560);
   bind(p, 0, prefill(4, 4096), bound);  // too many tokens for them: sent by the other transport
-  EXPECT_EQ(memory(p, 0, bound, 0).communication_buffers.value, 0);
+  EXPECT_EQ(memory(p, 0, bound, 0).communication_buffers.value, 10.0 * (8 * 288 + 18 * 128 * 2) * (2 * 7168 + 2048));
+  // Experts' rows are fixed beforehand: two experts, 144 ranks, 256 tokens each, with 2 * 2048 and 7168 columns alive at once.
+  bind(p, 0, decode(128, 5000), bound);
+  EXPECT_GT(memory(p, 0, bound, 0).activations.value, 2.0 * 144 * 256 * (2 * 2 * 2048 + 7168));
+}
+
+TEST(Memory, ActivationsOfAHandWorkedBlock) {
+  // The head on 10 sampled rows of 40 tokens: residual stream in two parts, normed rows, logits; the sampled id comes when the norm is gone.
+  const auto p = plan(find_model("deepseek-v3.2"), {}, {});
+  BoundPlan bound;
+  bind(p, 0, {{{1, 40, 0}}, 10}, bound);
+  for (auto& block : bound.blocks)
+    if (block.block->name != "head") block.block = bound.blocks.front().block;  // the embedding: less than the head
+  EXPECT_EQ(memory(p, 0, bound, 0).activations.value, 2 * 2.0 * 40 * 7168 + std::max(2.0 * 10 * 7168 + 4.0 * 10 * 129'280, (4.0 + 4) * 10 * 129'280 / 2));
 }
 
 TEST(Memory, PredictionLayerAddsItsWeightsWithoutCopies) {

@@ -111,6 +111,53 @@ TEST(Plan, TensorParallelRanksShareTheWork) {
   EXPECT_EQ(flops(one, batch, {"index_logits", "qkv_a", "router"}), flops(eight, batch, {"index_logits", "qkv_a", "router"}));  // replicated
 }
 
+// Which exchanges a MoE layer makes, over how many ranks and with how many rows, when a rank has 64 tokens.
+struct Exchanged { const char* label; std::int64_t ranks, rows; friend bool operator==(const Exchanged& a, const Exchanged& b) { return std::string_view(a.label) == b.label && a.ranks == b.ranks && a.rows == b.rows; } };
+std::vector<Exchanged> exchanges(const Layout& layout) {
+  const auto p = plan(find_model("deepseek-v3.2"), layout, {});
+  BoundPlan bound;
+  bind(p, 0, decode(64, 4096), bound);
+  const auto& moe = bound.blocks[3];
+  std::vector<Exchanged> result;
+  for (std::uint32_t i = moe.first; i < moe.first + moe.count; ++i)
+    std::visit([&](const auto& op) { if constexpr (requires { op.ranks; }) result.push_back({bound.steps[i].step->label, op.ranks, op.tokens}); }, bound.steps[i].op);
+  return result;
+}
+
+TEST(Plan, ExchangesOfLayouts) {
+  using List = std::vector<Exchanged>;
+  EXPECT_EQ(exchanges({}), List{});
+  EXPECT_EQ(exchanges({.tp = 8, .ep = 8}), (List{{"attn_all_reduce", 8, 64}, {"moe_all_reduce", 8, 64}}));
+  EXPECT_EQ(exchanges({.tp = 8, .etp = 8}), (List{{"attn_all_reduce", 8, 64}, {"moe_all_reduce", 8, 64}}));
+  EXPECT_EQ(exchanges({.dp = 8, .ep = 8}), (List{{"dispatch_ll", 8, 64}, {"combine_ll", 8, 64}}));
+  EXPECT_EQ(exchanges({.dp = 8, .etp = 8}), (List{{"moe_all_gather", 8, 512}, {"moe_reduce_scatter", 8, 512}}));
+  // Each of four tensor-parallel ranks sends its quarter of the tokens that they share.
+  EXPECT_EQ(exchanges({.tp = 4, .dp = 2, .ep = 8}), (List{{"attn_all_reduce", 4, 64}, {"dispatch_ll", 8, 16}, {"shared_reduce_scatter", 4, 64},
+                                                          {"combine_ll", 8, 16}, {"moe_tp_all_gather", 4, 64}}));
+}
+
+TEST(Plan, ExpertWorkIsSharedOutWhole) {
+  // Expected rows of the slowest rank exceed the mean; times the ranks and slices they are at least the whole, and not twice it.
+  const double whole = flops(plan(find_model("deepseek-v3.2"), {}, {}), decode(512, 4096), {"expert_gate_up", "expert_down"});
+  for (const auto& l : {Layout{.tp = 8, .ep = 8}, Layout{.tp = 8, .etp = 8}, Layout{.dp = 8, .ep = 8}, Layout{.dp = 8, .etp = 8}, Layout{.tp = 4, .dp = 2, .etp = 2, .ep = 4}}) {
+    const auto shared = static_cast<double>(gpus(l)) * flops(plan(find_model("deepseek-v3.2"), l, {}), decode(512 / l.dp, 4096), {"expert_gate_up", "expert_down"});
+    EXPECT_GE(shared, whole * (1 - 1e-12)) << label(l);
+    EXPECT_LT(shared, whole * 1.1) << label(l);
+  }
+}
+
+TEST(Plan, MixedStorageIsQuantisedForItsReader) {
+  auto spec = find_model("deepseek-v3.2");
+  spec.storage.attention = DType::bf16;
+  const auto p = plan(spec, {}, {});
+  for (const auto& block : p.stages[0].blocks)
+    for (const auto& step : block.steps) {
+      const auto* gemm = std::get_if<Gemm<std::int64_t>>(&step.op);
+      for (const auto& o : step.operands)
+        EXPECT_TRUE(!gemm || o.role != Role::input || block.activations[o.id].type == gemm->activation) << step.label;
+    }
+}
+
 TEST(Plan, RepeatedBlocksEqualTheUnrolledPlan) {
   for (const auto& source : list_models()) {
     const auto spec = find_model(source.name);

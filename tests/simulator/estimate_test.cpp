@@ -49,8 +49,11 @@ TEST(Estimate, LongPromptsRunInChunks) {
   auto s = scenario();
   s.workload = {.isl = 100'000, .osl = 1000};
   const auto e = estimate(s);
-  EXPECT_EQ(e.prefill.batch.groups[0], (Group{1, 100'000 - 6 * 16'384, 6 * 16'384}));  // the seventh and last chunk
-  EXPECT_NEAR(e.ttft.value, 7 * e.prefill.step.value, 1e-9);
+  EXPECT_EQ(e.prefill.batch.groups[0], (Group{1, 16'384, 5 * 16'384}));  // the last full chunk; 1,696 tokens are left for a seventh
+  EXPECT_GT(e.ttft.value, 4.5 * e.prefill.step.value);
+  EXPECT_LT(e.ttft.value, 6.5 * e.prefill.step.value);
+  s.workload.isl = 6 * 16'384;
+  EXPECT_NEAR(estimate(s).prefill.fit.memory.activations.value, e.prefill.fit.memory.activations.value, 1);
 }
 
 TEST(Estimate, PrefixTokensAreNotComputedAgain) {
@@ -58,6 +61,16 @@ TEST(Estimate, PrefixTokensAreNotComputedAgain) {
   s.workload = {.isl = 8000, .osl = 1000, .prefix = 4000};
   const auto e = estimate(s);
   EXPECT_EQ(e.prefill.batch.groups[0], (Group{4, 4000, 4000}));
+}
+
+TEST(Estimate, MissedAndCachedTokensTogetherPayForTheTimeTaken) {
+  auto s = scenario();
+  s.workload = {.isl = 8000, .osl = 1000, .prefix = 7000};
+  const auto e = estimate(s);
+  const double taken = 1000 / e.prefill.tokens_per_second_per_gpu * 2.0 / 3600 * 1e6;
+  EXPECT_NEAR(1000 * e.costs->input_miss + 7000 * e.costs->input_hit, taken, 1e-6 * taken);
+  s.workload.prefix = 3000;
+  EXPECT_LT(estimate(s).costs->input_hit, e.costs->input_miss);
 }
 
 TEST(Estimate, AcceptedDraftsShortenTheTokenTime) {
@@ -75,8 +88,9 @@ TEST(Estimate, PipelineLatencyIsTheSumAndThroughputTheSlowestStage) {
   s.decode.batch = 8;
   const auto e = estimate(s);
   ASSERT_TRUE(e.feasible()) << e.decode.reason;
-  EXPECT_GT(e.decode.step.value, 3.9 * e.decode.interval.value);
-  EXPECT_DOUBLE_EQ(e.decode.interval.value, e.decode.step.value / 4);
+  // Four micro-batches in four stages: a token waits for all stages, or for the slowest four times.
+  EXPECT_GE(e.decode.step.value, 4 * e.decode.trace.total.value - 1e-12);
+  EXPECT_LT(e.decode.step.value, 4.5 * e.decode.trace.total.value);
   EXPECT_DOUBLE_EQ(e.decode.tokens_per_second_per_gpu, 4 * 8 * 16 / e.decode.step.value / 64);
 }
 
@@ -104,10 +118,11 @@ TEST(Fit, LargestBatchIsTheLastThatFits) {
   const auto s = scenario();
   const auto profile = hardware_profiles::find_profile("h800_sxm");
   const auto p = plan(s.model, s.decode.layout, {});
-  const auto one = fit(p, profile, decode(1, 4999), 5000, 0.9);
-  ASSERT_GT(one.largest_batch, 1);
-  EXPECT_EQ(fit(p, profile, decode(one.largest_batch, 4999), 5000, 0.9).reason, "");
-  EXPECT_NE(fit(p, profile, decode(one.largest_batch + 1, 4999), 5000, 0.9).reason, "");
+  const auto of = [&](std::int64_t n) { return fit(p, profile, {{decode(n, 4999)}, n, 5000}, 0.9); };
+  const auto largest = of(1).largest_batch;
+  ASSERT_GT(largest, 1);
+  EXPECT_EQ(of(largest).reason, "");
+  EXPECT_NE(of(largest + 1).reason, "");
 }
 
 TEST(Vram, SmallestLayoutThatFits) {
@@ -118,6 +133,8 @@ TEST(Vram, SmallestLayoutThatFits) {
   EXPECT_EQ(rows[1].reason, "");
   EXPECT_GT(rows[0].gpus, 8);
   EXPECT_EQ(rows[0].batch, (64 + rows[0].layout.dp - 1) / rows[0].layout.dp);
+  s.total_gpus = 8;
+  EXPECT_NE(vram(s, {"h800_sxm"}, 64)[0].reason, "");
 }
 
 }  // namespace

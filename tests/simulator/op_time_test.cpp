@@ -99,6 +99,22 @@ TEST(WireTime, ForwardedDispatchSendsOneCopyPerNode) {
   EXPECT_NEAR(us(op_time(round_machine(layout), d).wire), 4096 * token * expected_places(spec, 4) * 0.75 / 10e9 * 1e6, 1e-3);
 }
 
+TEST(WireTime, SlicesOfAnExpertShareTheCopyBetweenNodes) {
+  const auto time = [](std::int64_t etp) {
+    const Layout layout{.dp = 32, .etp = etp, .ep = 32 / etp};
+    const auto copies = expected_places(find_model("deepseek-v3.2"), layout.ep) * static_cast<double>(etp);
+    const Dispatch<std::int64_t> d{.ranks = 32, .tokens = 4096, .hidden = 7168, .copies = copies, .transport = Transport::normal};
+    return us(op_time(round_machine(layout), d).wire);
+  };
+  EXPECT_NEAR(time(2), time(1), 1e-6 * time(1));
+}
+
+TEST(WireTime, SlowestStageBorderCounts) {
+  // Stages of four GPUs on nodes of eight: the second border crosses nodes, four GPUs to four.
+  const auto machine = round_machine({.tp = 4, .pp = 4, .ep = 4});
+  EXPECT_DOUBLE_EQ(us(op_time(machine, SendRecv<std::int64_t>{.tokens = 1000, .width = 5000}).wire), 1000);
+}
+
 TEST(WireTime, PipelineSendCrossesOneNic) {
   const auto machine = round_machine({.dp = 8, .pp = 2, .ep = 8});
   EXPECT_DOUBLE_EQ(us(op_time(machine, SendRecv<std::int64_t>{.tokens = 1000, .width = 5000}).wire), 1000);

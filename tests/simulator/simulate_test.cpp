@@ -93,6 +93,9 @@ TEST(Simulate, TwoBatchHidesExchangesBetweenTheBounds) {
 
 TEST(Simulate, HalvesKeepTheWork) {
   EXPECT_EQ(half_batch(decode(128, 4989)).groups[0], (Group{64, 1, 4989}));
+  const auto odd = half_batch(prefill(3, 4000, 500));
+  EXPECT_EQ(odd.groups, (std::vector<Group>{{1, 4000, 500}, {1, 2000, 1500}}));
+  EXPECT_EQ(2 * odd.tokens(), 3 * 4000);
   const auto half = half_batch(prefill(1, 4096, 1000)).groups[0];
   EXPECT_EQ(half, (Group{1, 2048, 2024}));
   // Pairs of both halves together are those of the whole.
