@@ -20,14 +20,17 @@ constexpr std::string_view default_model = "deepseek-v3.2", default_system = "h8
 constexpr std::int64_t absent = 0, absent_redundant = -1;
 constexpr auto automatic_cache = static_cast<CacheFormat>(cache_format_names.size());
 constexpr std::array<std::string_view, 3> cache_words{cache_format_names[0], cache_format_names[1], "auto"};
-constexpr Layout empty_layout{.tp = absent, .dp = absent, .pp = 1, .etp = absent, .ep = absent, .redundant_experts = absent_redundant,
-                              .micro_batches = absent};
+constexpr Layout empty_layout{.tp = absent, .dp = absent, .pp = 1, .etp = absent, .ep = absent, .redundant_experts = absent_redundant, .micro_batches = absent};
 constexpr std::array<std::string_view, 2> exchange_types{"bf16", "fp8_row"};
 
 // Every key of a scenario, once: `io` reads or writes them.
 template <class Io>
 void fields(Io&& io, Layout& l) {
-  for (const auto& [key, member] : {std::pair{"tp", &Layout::tp}, {"dp", &Layout::dp}, {"pp", &Layout::pp}, {"etp", &Layout::etp}, {"ep", &Layout::ep},
+  for (const auto& [key, member] : {std::pair{"tp", &Layout::tp},
+                                    {"dp", &Layout::dp},
+                                    {"pp", &Layout::pp},
+                                    {"etp", &Layout::etp},
+                                    {"ep", &Layout::ep},
                                     {"micro_batches", &Layout::micro_batches}})
     io.integer(key, l.*member, 1, most_ranks);
   io.integer("redundant_experts", l.redundant_experts, 0, most_ranks);
@@ -119,9 +122,13 @@ struct ToSettings {
     if (v) write(key, toml_number(*v));
   }
   template <class Enum, class Words>
-  void word(std::string_view key, Enum& v, const Words& words) const { write(key, toml_string(words[static_cast<std::size_t>(v)])); }
+  void word(std::string_view key, Enum& v, const Words& words) const {
+    write(key, toml_string(words[static_cast<std::size_t>(v)]));
+  }
   template <class Words>
-  void dtype(std::string_view key, DType& v, const Words&) const { write(key, toml_string(name_of(v))); }
+  void dtype(std::string_view key, DType& v, const Words&) const {
+    write(key, toml_string(name_of(v)));
+  }
 };
 
 void read_phase(TomlReader& in, std::string_view key, Phase& phase) {
@@ -260,8 +267,8 @@ void write_phase(const std::string& name, Phase phase, const Layout& given, cons
 
 struct Reading {
   Scenario scenario;
-  std::string model;           // name or path
-  Layout prefill, decode;      // as given, before they were completed
+  std::string model;       // name or path
+  Layout prefill, decode;  // as given, before they were completed
 };
 
 std::vector<Setting> written(Reading r, const std::vector<Setting>& laid) {
@@ -318,6 +325,10 @@ Reading read(const std::vector<Setting>& laid) {
 }
 
 }  // namespace
+
+hardware_profiles::Calibration calibration_of(const Scenario& s, const hardware_profiles::HardwareProfile& profile) {
+  return hardware_profiles::find_calibration(s.calibration.empty() ? profile.calibration_name : s.calibration);
+}
 
 Scenario read_scenario(const std::vector<Setting>& settings) { return read(lay(settings)).scenario; }
 

@@ -32,20 +32,23 @@ struct Workload {
 };
 
 struct Prices {
-  std::optional<double> usd_per_gpu_hour;  // absent: the profile's typical price
-  double utilisation = 1;                  // share of the hours that are paid for in which the GPU works
+  std::optional<double> usd_per_gpu_hour;                           // absent: the profile's typical price
+  double utilisation = 1;                                           // share of the hours that are paid for in which the GPU works
   std::optional<double> api_input_miss, api_input_hit, api_output;  // USD per million tokens that customers pay
 };
 
 struct Scenario {
   ModelSpec model;
   Phase prefill, decode;
-  std::string calibration;        // empty: the profile's own
+  std::string calibration;  // empty: the profile's own
   Workload workload;
   Prices prices;
   double gpu_mem_fraction = 0.9;  // share of usable memory that may be filled (vLLM's default)
   std::int64_t total_gpus = 0;    // of the cluster; 0: as many as the layout wants
 };
+
+// The calibration in force on a machine: the scenario's, or else the profile's own.
+hardware_profiles::Calibration calibration_of(const Scenario&, const hardware_profiles::HardwareProfile&);
 
 // Scenario TOML (all keys optional but the model and system, for which there are defaults too):
 //   model = "deepseek-v3.2"            or a table: [model] name = "...", and any key of the spec to override
@@ -58,7 +61,9 @@ struct Scenario {
 //   [prices] usd_per_gpu_hour utilisation api_input_miss api_input_hit api_output
 
 // One layer of settings: values by dotted key, and where they stand.
-struct Setting { std::string key, literal, origin; };  // literal: a TOML value; origin: "built in", "file:line", "FATHOM_ISL", "--isl"
+struct Setting {
+  std::string key, literal, origin;
+};  // literal: a TOML value; origin: "built in", "file:line", "FATHOM_ISL", "--isl"
 // Lays `layers` over each other, later ones winning, and reads the result. Errors name the origin of the value at fault.
 // Throws Error{bad_file} for values from files, Error{usage} for the others.
 Scenario read_scenario(const std::vector<Setting>& settings);

@@ -119,9 +119,8 @@ std::vector<Setting> lay(const std::vector<Setting>& settings) {
   std::vector<Setting> out;
   for (const auto& given : settings) {
     const Setting s{full_key(given.key), given.literal, given.origin};
-    std::erase_if(out, [&](const Setting& older) {
-      return older.key == s.key || (general_key(older.key) == s.key && layer_of(older.origin) != layer_of(s.origin));
-    });
+    std::erase_if(
+        out, [&](const Setting& older) { return older.key == s.key || (general_key(older.key) == s.key && layer_of(older.origin) != layer_of(s.origin)); });
     out.push_back(s);
   }
   return out;

@@ -15,7 +15,10 @@ using testing::Not;
 
 Setting flag(const std::string& key, const std::string& literal, const std::string& name = "--flag") { return {key, literal, name}; }
 
-struct Refused { Failure failure{}; std::string text; };
+struct Refused {
+  Failure failure{};
+  std::string text;
+};
 Refused refusal(const std::vector<Setting>& settings) {
   try {
     read_scenario(settings);
@@ -115,7 +118,8 @@ TEST(Scenario, UnknownKeysNameTheNearest) {
 
 TEST(Scenario, AllProblemsComeAtOnceWithTheirOrigins) {
   const auto r = refusal({{"workload.isl", "0", "--isl"}, {"gpu_mem_fraction", "1.5", "FATHOM_GPU_MEM_FRACTION"}, {"policy.overlap", "\"both\"", "x.toml:9"}});
-  EXPECT_THAT(r.text, AllOf(HasSubstr("--isl: must"), HasSubstr("FATHOM_GPU_MEM_FRACTION: must"), HasSubstr("x.toml:9: policy.overlap: \"both\" is not one of none")));
+  EXPECT_THAT(r.text,
+              AllOf(HasSubstr("--isl: must"), HasSubstr("FATHOM_GPU_MEM_FRACTION: must"), HasSubstr("x.toml:9: policy.overlap: \"both\" is not one of none")));
   EXPECT_EQ(r.failure, Failure::bad_file);
 }
 
@@ -144,7 +148,7 @@ TEST(Scenario, CacheAutoIsTheModelsOwn) {
 
 TEST(Scenario, EffectiveSettingsReadBackTheSame) {
   const std::vector<Setting> given{flag("model", "\"deepseek-v3.2-exp\""), flag("model.index_topk", "1024"), flag("layout.ep", "64"),
-                                   flag("prices.usd_per_gpu_hour", "2.5"), flag("workload.isl", "8000"), flag("policy.overlap", "\"two_batch\"")};
+                                   flag("prices.usd_per_gpu_hour", "2.5"), flag("workload.isl", "8000"),     flag("policy.overlap", "\"two_batch\"")};
   const auto once = effective_settings(given), twice = effective_settings(once);
   ASSERT_EQ(once.size(), twice.size());
   for (std::size_t i = 0; i < once.size(); ++i) {

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model_spec/trace.h"
+
+namespace fathom::cli {
+
+// Traces of the pipeline stages as Chrome trace events: a process per stage, threads for computation, communication and blocks; times in us.
+// Of a block that repeats, the first two repeats are drawn and one event stands for the others, unless all_layers.
+// A stage starts when the one before it has ended.
+std::string trace_json(const std::vector<model_spec::Trace>& stages, bool all_layers);
+
+}  // namespace fathom::cli
