@@ -8,7 +8,6 @@
 #include "cli/trace_json.h"
 #include "cli/verbs.h"
 #include "simulator/estimate.h"
-#include "simulator/report.h"
 #include "simulator/simulate.h"
 
 namespace fathom::cli {

@@ -2,6 +2,7 @@
 // Bugs assert; an infeasible plan is a value with a reason (layout.h); this is the third form. It is caught once per face.
 #pragma once
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -24,10 +25,12 @@ class Error : public std::runtime_error {
   Failure failure_;
 };
 
-// Problems of one file, gathered so that a user sees all of them in one go. Lines read "file:line:column: key: what is wrong".
+// Problems of one file, gathered so that a user sees all of them in one go, each once. Lines read "file:line:column: key: what is wrong".
 class Problems {
  public:
-  void add(std::string line) { lines_.push_back(std::move(line)); }
+  void add(std::string line) {
+    if (std::find(lines_.begin(), lines_.end(), line) == lines_.end()) lines_.push_back(std::move(line));
+  }
   [[nodiscard]] bool empty() const { return lines_.empty(); }
   [[nodiscard]] const std::vector<std::string>& lines() const { return lines_; }
   // Throws Error{bad_file} with all lines joined by newlines, if there are any.

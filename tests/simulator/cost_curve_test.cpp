@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
+#include "tests/simulator/fixture.h"
 
 namespace fathom::simulator {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "fixture.h"
+#include "tests/simulator/fixture.h"
 #include "model_spec/error.h"
 
 namespace fathom::simulator {

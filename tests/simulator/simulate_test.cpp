@@ -8,7 +8,7 @@
 #include <new>
 #include <tuple>
 
-#include "fixture.h"
+#include "tests/simulator/fixture.h"
 #include "model_spec/memory.h"
 
 // Every allocation of this program counts.
