@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "model_spec/family.h"
 #include "model_spec/dtype.h"
+#include "model_spec/family.h"
 #include "model_spec/trace.h"
 #include "model_spec/units.h"
 
@@ -24,8 +24,11 @@ class Curve {
   Curve() = default;
   explicit Curve(double constant) : log2_x_{0}, fraction_{constant} {}
   Curve(std::vector<double> log2_x, std::vector<double> fraction);  // x increasing
-  struct Value { double fraction; bool inside; };                   // inside: within the measured domain
-  [[nodiscard]] Value at(double work) const;                        // work in FLOP or bytes, not its logarithm
+  struct Value {
+    double fraction;
+    bool inside;
+  };                                          // inside: within the measured domain
+  [[nodiscard]] Value at(double work) const;  // work in FLOP or bytes, not its logarithm
   [[nodiscard]] bool empty() const { return fraction_.empty(); }
 
  private:
@@ -36,15 +39,15 @@ class Curve {
 // Compute kernels: time = fixed + max(flops / (rate * compute), bytes / (bandwidth * memory)).
 // Collectives: time = fixed + per_log2_rank * log2(ranks) + load on the busiest link / (capacity * link fraction of its tier).
 struct Efficiency {
-  Curve compute;           // fraction of the matrix rate, against FLOP of the operator
-  Curve memory;            // fraction of HBM bandwidth, against bytes moved
-  double nvlink = 1;       // collectives: fraction of the NVLink rate
-  double nic = 1;          // collectives: fraction of the NIC rate
-  Seconds fixed{};         // per kernel, inside a captured graph
+  Curve compute;      // fraction of the matrix rate, against FLOP of the operator
+  Curve memory;       // fraction of HBM bandwidth, against bytes moved
+  double nvlink = 1;  // collectives: fraction of the NVLink rate
+  double nic = 1;     // collectives: fraction of the NIC rate
+  Seconds fixed{};    // per kernel, inside a captured graph
   Seconds per_log2_rank{};
-  double sm_share = 0;     // collectives: share of the SMs that it keeps busy while it runs
+  double sm_share = 0;  // collectives: share of the SMs that it keeps busy while it runs
   Provenance provenance = Provenance::assumed;
-  std::string source;      // who measured, on what, how many samples
+  std::string source;  // who measured, on what, how many samples
   std::string transferred_from;
 };
 
@@ -58,19 +61,22 @@ struct Calibration {
 
 // The cluster around a GPU. Rates are per GPU or per NIC and in one direction.
 struct ClusterSpec {
-  std::int64_t gpus_per_node = 8;       // GPUs behind one NVSwitch domain (72 in an NVL72 rack)
-  BytesPerSecond nvlink{};              // per GPU
-  Seconds nvlink_latency{};             // one hop GPU - NVSwitch
+  std::int64_t gpus_per_node = 8;  // GPUs behind one NVSwitch domain (72 in an NVL72 rack)
+  BytesPerSecond nvlink{};         // per GPU
+  Seconds nvlink_latency{};        // one hop GPU - NVSwitch
   std::int64_t nics_per_node = 8;
-  BytesPerSecond nic{};                 // per NIC
-  Seconds nic_latency{};                // one hop NIC - leaf
-  Seconds spine_latency{};              // one hop leaf - spine
-  std::int64_t nodes_per_leaf = 32;     // rail-optimised: NIC i of these nodes meets on leaf i
-  double oversubscription = 1;          // leaf to spine
-  std::int64_t max_nodes = 0;           // 0: as many as asked for
+  BytesPerSecond nic{};              // per NIC
+  Seconds nic_latency{};             // one hop NIC - leaf
+  Seconds spine_latency{};           // one hop leaf - spine
+  std::int64_t nodes_per_leaf = 32;  // rail-optimised: NIC i of these nodes meets on leaf i
+  double oversubscription = 1;       // leaf to spine
+  std::int64_t max_nodes = 0;        // 0: as many as asked for
 };
 
-struct Price { double low = 0, high = 0, typical = 0; std::string source; };  // USD per GPU-hour
+struct Price {
+  double low = 0, high = 0, typical = 0;
+  std::string source;
+};  // USD per GPU-hour
 
 struct HardwareProfile {
   std::string name, description, origin;
@@ -78,11 +84,11 @@ struct HardwareProfile {
   std::array<std::optional<FlopsPerSecond>, arithmetic_count> matrix_rate;  // dense; absent: the arithmetic is refused
   std::optional<FlopsPerSecond> vector_rate;                                // FP32 outside matrix units
   std::optional<BytesPerSecond> hbm_bandwidth;
-  Bytes hbm_capacity{};   // nominal
-  Bytes hbm_usable{};     // as the driver reports it
-  Bytes reserved{};       // what driver, framework and collective library keep
+  Bytes hbm_capacity{};  // nominal
+  Bytes hbm_usable{};    // as the driver reports it
+  Bytes reserved{};      // what driver, framework and collective library keep
   std::optional<Bytes> l2;
-  std::int64_t sm_count = 0;                   // 0: not known
+  std::int64_t sm_count = 0;  // 0: not known
   std::optional<double> power_watts;
   std::optional<Price> price;
   ClusterSpec cluster;
@@ -95,12 +101,17 @@ struct HardwareProfile {
   [[nodiscard]] BytesPerSecond bandwidth() const;
 };
 
-HardwareProfile read_profile(std::string_view toml, const std::string& file);       // Error{bad_file} with all problems
+HardwareProfile read_profile(std::string_view toml, const std::string& file);  // Error{bad_file} with all problems
 Calibration read_calibration(std::string_view toml, const std::string& file);
 
-struct ProfileSource { std::string name; std::vector<std::string> aliases; std::string description; std::string origin; };  // origin: "built in", or a path
-std::vector<ProfileSource> list_profiles();                        // user's folder first, then built in
-HardwareProfile find_profile(const std::string& name_or_path);     // Error{usage} with the nearest name
-Calibration find_calibration(const std::string& name_or_path);     // same; "speed_of_light" is every roof at 1 with no fixed cost
+struct ProfileSource {
+  std::string name;
+  std::vector<std::string> aliases;
+  std::string description;
+  std::string origin;
+};                                                              // origin: "built in", or a path
+std::vector<ProfileSource> list_profiles();                     // user's folder first, then built in
+HardwareProfile find_profile(const std::string& name_or_path);  // Error{usage} with the nearest name
+Calibration find_calibration(const std::string& name_or_path);  // same; "speed_of_light" is every roof at 1 with no fixed cost
 
 }  // namespace fathom::hardware_profiles

@@ -15,9 +15,9 @@ namespace fathom::hardware_profiles {
 // Bytes from rank i to rank j, row-major [ranks][ranks], for one byte of payload per rank.
 using Traffic = std::vector<double>;
 
-Traffic all_to_all(std::int64_t ranks);   // every rank sends 1/ranks to each (its own share stays)
-Traffic ring(std::int64_t ranks);         // every rank sends 1 to the next
-Traffic neighbour(std::int64_t ranks);    // rank 0 sends 1 to rank 1 (pipeline)
+Traffic all_to_all(std::int64_t ranks);  // every rank sends 1/ranks to each (its own share stays)
+Traffic ring(std::int64_t ranks);        // every rank sends 1 to the next
+Traffic neighbour(std::int64_t ranks);   // rank 0 sends 1 to rank 1 (pipeline)
 
 // What one byte of payload per rank costs: linear in bytes, so it is resolved once per (cluster, placement, collective).
 struct Resolved {

@@ -11,11 +11,11 @@ namespace fathom::model_spec {
 template <class N = double>
 struct Cost {
   std::array<N, arithmetic_count> matrix_flops{N(0), N(0), N(0), N(0), N(0)};  // FLOP by arithmetic type; a multiply-add is two
-  N vector_flops{0};      // FLOP outside matrix products
-  N hbm_read_bytes{0};    // each address once
-  N hbm_write_bytes{0};   // each address once
-  N gathered_bytes{0};    // all loads of operands that are loaded more than once: traffic that caches see
-  N sent_bytes{0};        // to other ranks, by this one
+  N vector_flops{0};                                                           // FLOP outside matrix products
+  N hbm_read_bytes{0};                                                         // each address once
+  N hbm_write_bytes{0};                                                        // each address once
+  N gathered_bytes{0};                                                         // all loads of operands that are loaded more than once: traffic that caches see
+  N sent_bytes{0};                                                             // to other ranks, by this one
 
   N& matrix(Arithmetic a) { return matrix_flops[static_cast<std::size_t>(a)]; }
   [[nodiscard]] const N& matrix(Arithmetic a) const { return matrix_flops[static_cast<std::size_t>(a)]; }

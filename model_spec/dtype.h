@@ -26,45 +26,65 @@ enum class DType : std::uint8_t {
 enum class Arithmetic : std::uint8_t { fp32, bf16, fp8, int8, fp4 };
 inline constexpr std::size_t arithmetic_count = 5;
 
-struct DTypeName { DType value; std::string_view name; };
-struct ArithmeticName { Arithmetic value; std::string_view name; };
-inline constexpr std::array<DTypeName, 8> dtype_names{{{DType::fp32, "fp32"}, {DType::bf16, "bf16"}, {DType::fp8_block, "fp8_block"},
-    {DType::fp8_row, "fp8_row"}, {DType::int8, "int8"}, {DType::int4_group, "int4_group"}, {DType::fp4, "fp4"}, {DType::int32, "int32"}}};
-inline constexpr std::array<ArithmeticName, arithmetic_count> arithmetic_names{{{Arithmetic::fp32, "fp32"}, {Arithmetic::bf16, "bf16"},
-    {Arithmetic::fp8, "fp8"}, {Arithmetic::int8, "int8"}, {Arithmetic::fp4, "fp4"}}};
+struct DTypeName {
+  DType value;
+  std::string_view name;
+};
+struct ArithmeticName {
+  Arithmetic value;
+  std::string_view name;
+};
+inline constexpr std::array<DTypeName, 8> dtype_names{{{DType::fp32, "fp32"},
+                                                       {DType::bf16, "bf16"},
+                                                       {DType::fp8_block, "fp8_block"},
+                                                       {DType::fp8_row, "fp8_row"},
+                                                       {DType::int8, "int8"},
+                                                       {DType::int4_group, "int4_group"},
+                                                       {DType::fp4, "fp4"},
+                                                       {DType::int32, "int32"}}};
+inline constexpr std::array<ArithmeticName, arithmetic_count> arithmetic_names{
+    {{Arithmetic::fp32, "fp32"}, {Arithmetic::bf16, "bf16"}, {Arithmetic::fp8, "fp8"}, {Arithmetic::int8, "int8"}, {Arithmetic::fp4, "fp4"}}};
 
 constexpr std::string_view name_of(DType t) { return dtype_names[static_cast<std::size_t>(t)].name; }
 constexpr std::string_view name_of(Arithmetic a) { return arithmetic_names[static_cast<std::size_t>(a)].name; }
 constexpr std::optional<DType> dtype_from(std::string_view name) {
-  for (const auto& entry : dtype_names) if (entry.name == name) return entry.value;
+  for (const auto& entry : dtype_names)
+    if (entry.name == name) return entry.value;
   return std::nullopt;
 }
 constexpr std::optional<Arithmetic> arithmetic_from(std::string_view name) {
-  for (const auto& entry : arithmetic_names) if (entry.name == name) return entry.value;
+  for (const auto& entry : arithmetic_names)
+    if (entry.name == name) return entry.value;
   return std::nullopt;
 }
 
-inline constexpr int scale_block = 128;      // rows and columns that share a scale (DeepSeek-V3 report, section 3.3)
-inline constexpr int fp4_scale_group = 16;   // NVFP4
+inline constexpr int scale_block = 128;     // rows and columns that share a scale (DeepSeek-V3 report, section 3.3)
+inline constexpr int fp4_scale_group = 16;  // NVFP4
 
 // What multiplies a weight stored as `weight`: the arithmetic, and the type its activations are quantised to beforehand.
 constexpr Arithmetic arithmetic_for(DType weight) {
   switch (weight) {
-    case DType::fp8_block: case DType::fp8_row: return Arithmetic::fp8;
+    case DType::fp8_block:
+    case DType::fp8_row: return Arithmetic::fp8;
     case DType::int8: return Arithmetic::int8;
     case DType::fp4: return Arithmetic::fp4;
     case DType::fp32: return Arithmetic::fp32;
-    case DType::bf16: case DType::int4_group: case DType::int32: return Arithmetic::bf16;
+    case DType::bf16:
+    case DType::int4_group:
+    case DType::int32: return Arithmetic::bf16;
   }
   return Arithmetic::bf16;
 }
 constexpr DType activation_for(DType weight) {
   switch (weight) {
-    case DType::fp8_block: case DType::fp8_row: return DType::fp8_row;
+    case DType::fp8_block:
+    case DType::fp8_row: return DType::fp8_row;
     case DType::int8: return DType::int8;
     case DType::fp4: return DType::fp4;
     case DType::fp32: return DType::fp32;
-    case DType::bf16: case DType::int4_group: case DType::int32: return DType::bf16;
+    case DType::bf16:
+    case DType::int4_group:
+    case DType::int32: return DType::bf16;
   }
   return DType::bf16;
 }
@@ -78,7 +98,9 @@ N scale_bytes(DType t, const N& rows, const N& columns) {
     case DType::int8: return 4 * rows;
     case DType::int4_group: return 2 * rows * ceil_div(columns, N(scale_block));
     case DType::fp4: return rows * ceil_div(columns, N(fp4_scale_group));
-    case DType::fp32: case DType::bf16: case DType::int32: return N(0);
+    case DType::fp32:
+    case DType::bf16:
+    case DType::int32: return N(0);
   }
   return N(0);
 }
@@ -86,10 +108,14 @@ N scale_bytes(DType t, const N& rows, const N& columns) {
 constexpr bool has_scales(DType t) { return t != DType::fp32 && t != DType::bf16 && t != DType::int32; }
 constexpr double element_bytes(DType t) {
   switch (t) {
-    case DType::fp32: case DType::int32: return 4;
+    case DType::fp32:
+    case DType::int32: return 4;
     case DType::bf16: return 2;
-    case DType::fp8_block: case DType::fp8_row: case DType::int8: return 1;
-    case DType::int4_group: case DType::fp4: return 0.5;
+    case DType::fp8_block:
+    case DType::fp8_row:
+    case DType::int8: return 1;
+    case DType::int4_group:
+    case DType::fp4: return 0.5;
   }
   return 0;
 }

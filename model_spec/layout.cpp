@@ -24,11 +24,12 @@ Reason check_slice(const char* what, std::int64_t size, const char* way, std::in
 }
 
 Reason check_positive(const Layout& l) {
-  const std::pair<const char*, std::int64_t> sizes[] = {{"tp", l.tp}, {"dp", l.dp}, {"cp", l.cp}, {"pp", l.pp}, {"etp", l.etp}, {"ep", l.ep},
-                                                        {"micro_batches", l.micro_batches}};
+  const std::pair<const char*, std::int64_t> sizes[] = {
+      {"tp", l.tp}, {"dp", l.dp}, {"cp", l.cp}, {"pp", l.pp}, {"etp", l.etp}, {"ep", l.ep}, {"micro_batches", l.micro_batches}};
   for (const auto& [name, value] : sizes)
     if (value < 1 || value > 1'000'000) return fmt::format("{} = {} is not between 1 and 1000000", name, value);
-  if (l.redundant_experts < 0 || l.redundant_experts > 1'000'000) return fmt::format("redundant_experts = {} is not between 0 and 1000000", l.redundant_experts);
+  if (l.redundant_experts < 0 || l.redundant_experts > 1'000'000)
+    return fmt::format("redundant_experts = {} is not between 0 and 1000000", l.redundant_experts);
   if (l.cp != 1) return fmt::format("cp = {}: context parallelism is not modelled", l.cp);
   if (gpus(l) > 10'000'000) return fmt::format("{} GPUs are more than any cluster has", gpus(l));
   return std::nullopt;

@@ -11,12 +11,12 @@ namespace fathom::model_spec {
 
 // Ranks of a pipeline stage: tp * dp * cp for attention, the same ranks as etp * ep for experts.
 struct Layout {
-  std::int64_t tp = 1;   // tensor parallel: attention heads, dense FFN, shared expert, vocabulary
-  std::int64_t dp = 1;   // attention data parallel: requests
-  std::int64_t cp = 1;   // context parallel (refused: nothing here splits a sequence yet)
-  std::int64_t pp = 1;   // pipeline stages
-  std::int64_t etp = 1;  // tensor parallel inside an expert
-  std::int64_t ep = 1;   // expert parallel
+  std::int64_t tp = 1;                 // tensor parallel: attention heads, dense FFN, shared expert, vocabulary
+  std::int64_t dp = 1;                 // attention data parallel: requests
+  std::int64_t cp = 1;                 // context parallel (refused: nothing here splits a sequence yet)
+  std::int64_t pp = 1;                 // pipeline stages
+  std::int64_t etp = 1;                // tensor parallel inside an expert
+  std::int64_t ep = 1;                 // expert parallel
   std::int64_t redundant_experts = 0;  // extra copies placed besides the model's experts (EPLB)
   std::int64_t micro_batches = 1;      // in flight at once through the pipeline
   friend bool operator==(const Layout&, const Layout&) = default;
@@ -36,7 +36,9 @@ std::string label(const Layout&);  // tp1pp1dp8etp1ep8
 // a slice through a block of 128 that shares a scale.
 std::optional<std::string> check(const ModelSpec&, const Layout&);
 
-struct LayerRange { std::int64_t first = 0, count = 0; };
+struct LayerRange {
+  std::int64_t first = 0, count = 0;
+};
 // Layers of a pipeline stage: as even as can be, the earlier stages take the remainder (the last also holds the head).
 LayerRange stage_layers(const ModelSpec&, const Layout&, std::int64_t stage);
 

@@ -147,8 +147,7 @@ void weigh(Stage& stage, const Plan& p, const TensorTable& table, bool first, bo
     if (t.id == Weight::input_layernorm) stage.latent_layers += layers;
     if (t.id == Weight::index_wk) stage.index_layers += layers;
     // Absorption multiplies with kv_b in bf16, which is kept besides the stored one that prefill projects with.
-    if (t.id == Weight::kv_b_proj && t.storage != DType::bf16)
-      stage.absorbed_bytes += static_cast<double>(layers * 2 * (t.rows / p.layout.tp) * t.columns);
+    if (t.id == Weight::kv_b_proj && t.storage != DType::bf16) stage.absorbed_bytes += static_cast<double>(layers * 2 * (t.rows / p.layout.tp) * t.columns);
   }
 }
 

@@ -44,7 +44,9 @@ struct Lowering {
 };
 
 // The stream that every layer reads and extends: the last block's contribution and the sum so far, both bf16[tokens, hidden].
-struct Residual { std::uint8_t delta = 0, sum = 0; };
+struct Residual {
+  std::uint8_t delta = 0, sum = 0;
+};
 Residual residual(BlockBuilder&, const Lowering&);
 
 // Both read and write the residual stream. first: no sum so far (embedding, or the input of a pipeline stage).
@@ -57,7 +59,6 @@ constexpr Gemm<std::int64_t> projection(std::int64_t in, std::int64_t out, DType
   return {.in = in, .out = out, .weight = weight, .activation = activation_for(weight), .output = DType::bf16};
 }
 // Quantises an activation for weights stored as `weight`, unless its producer already did. Returns the activation to read.
-std::uint8_t quantised(BlockBuilder&, const char* label, std::uint8_t x, Rows rows, std::int64_t columns, DType weight,
-                       PathSet paths = all_paths);
+std::uint8_t quantised(BlockBuilder&, const char* label, std::uint8_t x, Rows rows, std::int64_t columns, DType weight, PathSet paths = all_paths);
 
 }  // namespace fathom::model_spec

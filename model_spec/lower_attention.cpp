@@ -7,10 +7,10 @@ namespace fathom::model_spec {
 namespace {
 
 struct Inputs {
-  std::uint8_t x = 0, x_bf16 = 0;  // normed hidden state, as the projections and as weights_proj read it
-  std::uint8_t q_latent = 0;       // normed query latent, as q_b reads it
-  std::uint8_t q_latent_index = 0; // the same as the indexer's wq_b may read it
-  std::uint8_t kv = 0;             // key-value latent and RoPE part
+  std::uint8_t x = 0, x_bf16 = 0;   // normed hidden state, as the projections and as weights_proj read it
+  std::uint8_t q_latent = 0;        // normed query latent, as q_b reads it
+  std::uint8_t q_latent_index = 0;  // the same as the indexer's wq_b may read it
+  std::uint8_t kv = 0;              // key-value latent and RoPE part
   std::uint8_t index_key = 0;
 };
 
@@ -58,8 +58,8 @@ std::uint8_t lower_query(BlockBuilder& b, const Lowering& w, Inputs& inputs) {
   inputs.q_latent_index = keep ? b.activation("q_normed_bf16", Rows::tokens, m.q_lora_rank, DType::bf16) : q_normed;
   b.add("q_a_norm", RmsNorm<std::int64_t>{.width = m.q_lora_rank, .output = type, .keep_bf16 = keep}, Rows::tokens,
         {in(inputs.q_latent), weight(Weight::q_a_layernorm), out(q_normed), out(inputs.q_latent_index)});
-  b.add("kv_a_norm", RmsNorm<std::int64_t>{.width = m.kv_lora_rank}, Rows::tokens, {in(inputs.kv), weight(Weight::kv_a_layernorm), out(inputs.kv)})
-      .launched = !w.policy.fused;
+  b.add("kv_a_norm", RmsNorm<std::int64_t>{.width = m.kv_lora_rank}, Rows::tokens, {in(inputs.kv), weight(Weight::kv_a_layernorm), out(inputs.kv)}).launched =
+      !w.policy.fused;
   inputs.q_latent = quantised(b, "q_quantise", q_normed, Rows::tokens, m.q_lora_rank, m.storage.attention);
   if (m.storage.indexer == m.storage.attention) inputs.q_latent_index = inputs.q_latent;
   const auto q = b.activation("q", Rows::tokens, w.heads() * qk_head_dim(m), DType::bf16);
@@ -68,7 +68,8 @@ std::uint8_t lower_query(BlockBuilder& b, const Lowering& w, Inputs& inputs) {
   b.add("rope_q", Rope<std::int64_t>{.heads = w.heads(), .dims = m.qk_rope_head_dim}, Rows::tokens, {in(q), out(q)});
   b.add("rope_k", Rope<std::int64_t>{.heads = 1, .dims = m.qk_rope_head_dim}, Rows::tokens, {in(inputs.kv), out(inputs.kv)}).launched = !w.policy.fused;
   b.add("latent_cache_write", LatentCacheWrite<std::int64_t>{.latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .format = w.policy.cache}, Rows::tokens,
-        {in(inputs.kv), writes(Cache::latent)}).launched = !w.policy.fused;
+        {in(inputs.kv), writes(Cache::latent)})
+      .launched = !w.policy.fused;
   return q;
 }
 
@@ -80,9 +81,11 @@ void lower_index_key(BlockBuilder& b, const Lowering& w, const Inputs& inputs) {
   b.add("index_k_norm", LayerNorm<std::int64_t>{.width = i.index_head_dim}, Rows::tokens,
         {in(inputs.index_key), weight(Weight::index_k_norm_weight), weight(Weight::index_k_norm_bias), out(inputs.index_key)});
   b.add("index_rope_k", Rope<std::int64_t>{.heads = 1, .dims = w.model.qk_rope_head_dim, .interleaved = false}, Rows::tokens,
-        {in(inputs.index_key), out(inputs.index_key)}).launched = !w.policy.fused;
+        {in(inputs.index_key), out(inputs.index_key)})
+      .launched = !w.policy.fused;
   b.add("index_hadamard_k", Hadamard<std::int64_t>{.heads = 1, .width = i.index_head_dim, .stages = stages, .output = DType::fp8_row}, Rows::tokens,
-        {in(inputs.index_key), out(k8)}).launched = !w.policy.fused;
+        {in(inputs.index_key), out(k8)})
+      .launched = !w.policy.fused;
   b.add("index_cache_write", IndexCacheWrite<std::int64_t>{.dims = i.index_head_dim}, Rows::tokens, {in(k8), writes(Cache::index)}).launched = !w.policy.fused;
 }
 
@@ -105,7 +108,8 @@ std::uint8_t lower_index_choice(BlockBuilder& b, const Lowering& w, const Inputs
   add("index_wq_b", projection(m.q_lora_rank, width, m.storage.indexer), Rows::path, {in(latent), weight(Weight::index_wq_b), out(q)});
   add("index_rope_q", Rope<std::int64_t>{.heads = i.index_n_heads, .dims = m.qk_rope_head_dim, .interleaved = false}, Rows::path, {in(q), out(q)});
   add("index_hadamard_q", Hadamard<std::int64_t>{.heads = i.index_n_heads, .width = i.index_head_dim, .stages = stages, .output = DType::fp8_row}, Rows::path,
-      {in(q), out(q8)}).launched = !w.policy.fused;
+      {in(q), out(q8)})
+      .launched = !w.policy.fused;
   auto weights = projection(m.hidden_size, i.index_n_heads, DType::bf16);
   weights.output = DType::fp32;
   add("index_weights", weights, Rows::path, {in(inputs.x_bf16), weight(Weight::index_weights_proj), out(head_weights)});
@@ -116,7 +120,9 @@ std::uint8_t lower_index_choice(BlockBuilder& b, const Lowering& w, const Inputs
   return chosen;
 }
 
-struct Core { std::uint8_t q = 0, kv = 0, chosen = 0, result = 0; };
+struct Core {
+  std::uint8_t q = 0, kv = 0, chosen = 0, result = 0;
+};
 
 // Keys and values expanded for the whole context; what is cached of it comes back from the cache first.
 void lower_mha(BlockBuilder& b, const Lowering& w, const Core& core, bool sparse) {
@@ -141,11 +147,14 @@ void lower_mqa(BlockBuilder& b, const Lowering& w, const Core& core, bool sparse
   const auto q = b.activation("q_absorbed", Rows::path, w.heads() * latent_dim(m), DType::bf16);
   const auto o = b.activation("o_latent", Rows::path, w.heads() * m.kv_lora_rank, DType::bf16);
   b.add("absorb_q", BatchedGemm<std::int64_t>{.heads = w.heads(), .in = m.qk_nope_head_dim, .out = m.kv_lora_rank}, Rows::path,
-        {in(core.q), weight(Weight::kv_b_proj), out(q)}).paths = mqa_paths;
+        {in(core.q), weight(Weight::kv_b_proj), out(q)})
+      .paths = mqa_paths;
   b.add("mqa", DenseMqa<std::int64_t>{.heads = w.heads(), .latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .cache = w.policy.cache}, Rows::group,
-        {in(q), reads(Cache::latent), out(o)}).paths = bit(Path::dense_mqa);
+        {in(q), reads(Cache::latent), out(o)})
+      .paths = bit(Path::dense_mqa);
   if (sparse) {
-    SparseMla<std::int64_t> mla{.heads = w.heads(), .latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .topk = m.indexer->index_topk, .cache = w.policy.cache};
+    SparseMla<std::int64_t> mla{
+        .heads = w.heads(), .latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .topk = m.indexer->index_topk, .cache = w.policy.cache};
     b.add("sparse_mla", mla, Rows::group, {in(q), in(core.chosen), reads(Cache::latent), out(o)}).paths = bit(Path::sparse_decode);
     auto keys = reads(Cache::latent);
     if (w.policy.cache != CacheFormat::bf16) {
@@ -159,7 +168,8 @@ void lower_mqa(BlockBuilder& b, const Lowering& w, const Core& core, bool sparse
     b.add("sparse_mla_prefill", mla, Rows::group, {in(q), in(core.chosen), keys, out(o)}).paths = bit(Path::sparse_prefill);
   }
   b.add("absorb_v", BatchedGemm<std::int64_t>{.heads = w.heads(), .in = m.kv_lora_rank, .out = m.v_head_dim}, Rows::path,
-        {in(o), weight(Weight::kv_b_proj), out(core.result)}).paths = mqa_paths;
+        {in(o), weight(Weight::kv_b_proj), out(core.result)})
+      .paths = mqa_paths;
 }
 
 }  // namespace

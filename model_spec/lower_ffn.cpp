@@ -4,7 +4,9 @@
 namespace fathom::model_spec {
 namespace {
 
-struct Normed { std::uint8_t x = 0, x_bf16 = 0; };
+struct Normed {
+  std::uint8_t x = 0, x_bf16 = 0;
+};
 
 Normed lower_norm(BlockBuilder& b, const Lowering& w, const Residual& r, DType storage, bool keep) {
   const auto d = w.model.hidden_size;
@@ -17,8 +19,12 @@ Normed lower_norm(BlockBuilder& b, const Lowering& w, const Residual& r, DType s
   return n;
 }
 
-struct MlpNames { const char *gate_up, *quantise, *swiglu, *mid_quantise, *down; };
-struct MlpWeights { Weight gate, up, down; };
+struct MlpNames {
+  const char *gate_up, *quantise, *swiglu, *mid_quantise, *down;
+};
+struct MlpWeights {
+  Weight gate, up, down;
+};
 
 // down(silu(gate x) * up x), each rank its slice of the width; partial sums if tp > 1.
 void lower_mlp(BlockBuilder& b, const Lowering& w, const MlpNames& names, const MlpWeights& weights, std::uint8_t x, std::uint8_t y, std::int64_t width,
@@ -131,8 +137,8 @@ void lower_moe(BlockBuilder& b, const Lowering& w, const Residual& r) {
   if (m.n_shared_experts > 0) {
     shared = b.activation("shared", Rows::tokens, d, DType::bf16);
     lower_mlp(b, w, {"shared_gate_up", "shared_quantise", "shared_swiglu", "shared_mid_quantise", "shared_down"},
-              {Weight::shared_gate, Weight::shared_up, Weight::shared_down}, b.type_of(sent) == activation_for(m.storage.shared_experts) ? sent : x_bf16, shared,
-              m.moe_intermediate_size * m.n_shared_experts / l.tp, m.storage.shared_experts);
+              {Weight::shared_gate, Weight::shared_up, Weight::shared_down}, b.type_of(sent) == activation_for(m.storage.shared_experts) ? sent : x_bf16,
+              shared, m.moe_intermediate_size * m.n_shared_experts / l.tp, m.storage.shared_experts);
     if (sliced) b.add("shared_reduce_scatter", ReduceScatter<std::int64_t>{.ranks = l.tp, .width = d}, Rows::tokens, {in(shared), out(shared)});
   }
   const auto expert_y = b.activation("expert_y", Rows::routed, d, DType::bf16);

@@ -69,7 +69,8 @@ RankMemory memory(const Plan& p, std::size_t stage, const BoundPlan& bound, doub
     m.activations = std::max(m.activations, Bytes{peak_activations(*block.block, bound.sizes[static_cast<std::size_t>(block.block->attention)])});
     for (std::uint32_t i = 0; i < block.count; ++i)
       if (const auto* logits = std::get_if<IndexLogits<std::int64_t>>(&bound.steps[block.first + i].op))
-        scores = std::max(scores, 4.0 * static_cast<double>(logits->sequences * logits->new_tokens) * static_cast<double>(logits->cached_tokens + logits->new_tokens));
+        scores = std::max(scores,
+                          4.0 * static_cast<double>(logits->sequences * logits->new_tokens) * static_cast<double>(logits->cached_tokens + logits->new_tokens));
   }
   m.logits_workspace = std::min(Bytes{scores}, gigabytes(p.policy.index_logits_GB));
   const auto& sizes = bound.sizes[0];

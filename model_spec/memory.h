@@ -10,10 +10,10 @@ namespace fathom::model_spec {
 
 struct RankMemory {
   std::array<Bytes, part_count> weights{};
-  Bytes absorbed_weights{};      // kv_b in bf16, for absorption
+  Bytes absorbed_weights{};  // kv_b in bf16, for absorption
   Bytes latent_cache{}, index_cache{};
-  Bytes activations{};           // most that are alive at once
-  Bytes logits_workspace{};      // index scores, chunked
+  Bytes activations{};       // most that are alive at once
+  Bytes logits_workspace{};  // index scores, chunked
   Bytes communication_buffers{};
 
   [[nodiscard]] Bytes weight_sum() const {

@@ -45,20 +45,20 @@ struct Indexer {
 
 // How the weights of each class are stored. Norms, gate and embeddings are never quantised in this family.
 struct Storage {
-  DType attention = DType::fp8_block;       // q_a, q_b, kv_a, kv_b, o projections
-  DType indexer = DType::fp8_block;         // wq_b, wk (weights_proj stays bf16)
+  DType attention = DType::fp8_block;  // q_a, q_b, kv_a, kv_b, o projections
+  DType indexer = DType::fp8_block;    // wq_b, wk (weights_proj stays bf16)
   DType dense_ffn = DType::fp8_block;
   DType shared_experts = DType::fp8_block;
   DType routed_experts = DType::fp8_block;
-  DType embedding = DType::bf16;            // embed_tokens, lm_head, eh_proj, gate, weights_proj, norms
+  DType embedding = DType::bf16;  // embed_tokens, lm_head, eh_proj, gate, weights_proj, norms
   friend bool operator==(const Storage&, const Storage&) = default;
 };
 
 struct ModelSpec {
   std::string name;
   std::vector<std::string> aliases;
-  std::string model_type;   // deepseek_v3 | deepseek_v32
-  std::string source;       // where the numbers come from
+  std::string model_type;  // deepseek_v3 | deepseek_v32
+  std::string source;      // where the numbers come from
   std::int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0, moe_intermediate_size = 0;
   std::int64_t num_attention_heads = 0, q_lora_rank = 0, kv_lora_rank = 0, qk_nope_head_dim = 0, qk_rope_head_dim = 0, v_head_dim = 0;
   std::int64_t n_routed_experts = 0, n_shared_experts = 0, num_experts_per_tok = 0, n_group = 1, topk_group = 1;
@@ -66,13 +66,13 @@ struct ModelSpec {
   double rope_theta = 10000, rms_norm_eps = 1e-6;
   std::optional<Yarn> rope_scaling;
   std::int64_t max_position_embeddings = 0;
-  std::int64_t num_nextn_predict_layers = 0;   // multi-token prediction layers, stored after the last
-  std::optional<Indexer> indexer;              // present if and only if a layer is mla_sparse
+  std::int64_t num_nextn_predict_layers = 0;  // multi-token prediction layers, stored after the last
+  std::optional<Indexer> indexer;             // present if and only if a layer is mla_sparse
   std::vector<LayerPattern> layers;
   Storage storage;
 };
 
-std::vector<LayerRun> layer_runs(const ModelSpec&);        // neighbours of one kind merged
+std::vector<LayerRun> layer_runs(const ModelSpec&);  // neighbours of one kind merged
 std::int64_t num_hidden_layers(const ModelSpec&);
 constexpr std::int64_t qk_head_dim(const ModelSpec& m) { return m.qk_nope_head_dim + m.qk_rope_head_dim; }
 constexpr std::int64_t latent_dim(const ModelSpec& m) { return m.kv_lora_rank + m.qk_rope_head_dim; }
@@ -80,7 +80,10 @@ constexpr std::int64_t latent_dim(const ModelSpec& m) { return m.kv_lora_rank + 
 LayerRun mtp_layer(const ModelSpec&);
 
 // What is inconsistent in a spec (experts not divisible by groups, no layers, ...), each with the key it concerns; empty if sound.
-struct SpecProblem { std::string key; std::string message; };
+struct SpecProblem {
+  std::string key;
+  std::string message;
+};
 std::vector<SpecProblem> check(const ModelSpec&);
 
 // model_toml.cpp. Reads the declarative spec; `file` names it in errors. Throws Error{bad_file} with every problem of the file.
@@ -93,7 +96,11 @@ std::string write_model_toml(const ModelSpec&);
 ModelSpec read_hf_config(std::string_view json, const std::string& file);
 
 // shipped.cpp. Specs compiled into the library, then files in the user's configuration folder, then a path: see find_model.
-struct ModelSource { std::string name; std::vector<std::string> aliases; std::string origin; };  // origin: "built in", or a path
+struct ModelSource {
+  std::string name;
+  std::vector<std::string> aliases;
+  std::string origin;
+};  // origin: "built in", or a path
 std::vector<ModelSource> list_models();
 // By name or alias (case ignored), or a path to a .toml, a config.json or a folder that holds one. Throws Error{usage} with the nearest name,
 // or Error{bad_file}.

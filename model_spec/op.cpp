@@ -16,9 +16,8 @@ std::string_view op_name(const Op& op) {
 }
 
 std::vector<Explained> explain(const Op& op) {
-  const auto recorded = std::visit([](const auto& o) {
-    return cost(convert<Recorded>(o, [](std::string_view name, double v) { return Recorded::size(std::string(name), v); }));
-  }, op);
+  const auto recorded = std::visit(
+      [](const auto& o) { return cost(convert<Recorded>(o, [](std::string_view name, double v) { return Recorded::size(std::string(name), v); })); }, op);
   std::vector<Explained> lines;
   for (const auto& [arithmetic, name] : arithmetic_names) add(lines, "matrix_flops_" + std::string(name), "FLOP", recorded.matrix(arithmetic));
   add(lines, "vector_flops", "FLOP", recorded.vector_flops);

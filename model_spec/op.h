@@ -29,10 +29,10 @@
 namespace fathom::model_spec {
 
 template <class N>
-using OpOn = std::variant<Embedding<N>, RmsNorm<N>, LayerNorm<N>, Gemm<N>, BatchedGemm<N>, Quantise<N>, Rope<N>, Hadamard<N>, LatentCacheWrite<N>,
-                          LatentCacheRead<N>, IndexCacheWrite<N>, IndexLogits<N>, TopK<N>, DenseMha<N>, DenseMqa<N>, SparseMla<N>, Gate<N>, GroupedGemm<N>,
-                          SwiGlu<N>, Permute<N>, Unpermute<N>, Add<N>, AllReduce<N>, AllGather<N>, ReduceScatter<N>, Dispatch<N>, Combine<N>, SendRecv<N>,
-                          Sample<N>>;
+using OpOn =
+    std::variant<Embedding<N>, RmsNorm<N>, LayerNorm<N>, Gemm<N>, BatchedGemm<N>, Quantise<N>, Rope<N>, Hadamard<N>, LatentCacheWrite<N>, LatentCacheRead<N>,
+                 IndexCacheWrite<N>, IndexLogits<N>, TopK<N>, DenseMha<N>, DenseMqa<N>, SparseMla<N>, Gate<N>, GroupedGemm<N>, SwiGlu<N>, Permute<N>,
+                 Unpermute<N>, Add<N>, AllReduce<N>, AllGather<N>, ReduceScatter<N>, Dispatch<N>, Combine<N>, SendRecv<N>, Sample<N>>;
 using Op = OpOn<std::int64_t>;
 
 // Constrained to Op itself: an operator without a cost() of its own must not convert to Op and recurse.
@@ -50,8 +50,7 @@ inline constexpr bool is = std::is_same_v<T, Op_<std::int64_t>>;
 
 // The family whose efficiency prices the operator.
 template <class T>
-  requires(!std::same_as<T, Op>)
-constexpr Family family(const T& op) {
+requires(!std::same_as<T, Op>) constexpr Family family(const T& op) {
   using detail::is;
   if constexpr (is<T, Gemm>) return Family::gemm;
   else if constexpr (is<T, BatchedGemm>) return Family::batched_gemm;
@@ -75,7 +74,10 @@ Family family(const T& op) {
 }
 
 // The operator's costs as text: one line a term that is not zero, made by cost() itself on Recorded numbers.
-struct Explained { std::string term, unit, symbolic, filled; double value; };
+struct Explained {
+  std::string term, unit, symbolic, filled;
+  double value;
+};
 std::vector<Explained> explain(const Op&);
 
 }  // namespace fathom::model_spec

@@ -53,10 +53,10 @@ struct Activation {
   Rows rows{};
   std::int64_t columns = 0;
   DType type = DType::bf16;
-  PathSet paths = 0;                             // of the steps that write it
-  std::uint8_t transports = 0;                   // likewise
-  std::uint16_t first_use = 0, last_use = 0;     // steps of its block
-  bool persists = false;                         // the residual stream: lives on after the block
+  PathSet paths = 0;                          // of the steps that write it
+  std::uint8_t transports = 0;                // likewise
+  std::uint16_t first_use = 0, last_use = 0;  // steps of its block
+  bool persists = false;                      // the residual stream: lives on after the block
 };
 
 // One operator at its place. Model sizes are filled in, batch sizes are not.
@@ -64,10 +64,10 @@ struct Step {
   const char* label = "";
   Op op;
   Rows rows = Rows::tokens;
-  PathSet paths = all_paths;          // groups it serves
-  std::uint8_t transports = 3;        // bit per Transport it belongs to
+  PathSet paths = all_paths;    // groups it serves
+  std::uint8_t transports = 3;  // bit per Transport it belongs to
   Stream stream = Stream::compute;
-  bool launched = true;               // false: rides in the kernel before it
+  bool launched = true;  // false: rides in the kernel before it
   Operands operands{};
 };
 
@@ -99,8 +99,8 @@ struct Block {
 struct Stage {
   LayerRange layers;
   std::vector<Block> blocks;
-  std::array<double, part_count> weight_bytes{};  // per rank
-  double absorbed_bytes = 0;                      // bf16 copies of kv_b for absorption
+  std::array<double, part_count> weight_bytes{};     // per rank
+  double absorbed_bytes = 0;                         // bf16 copies of kv_b for absorption
   std::int64_t latent_layers = 0, index_layers = 0;  // caches it keeps
 };
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "model_spec/model.h"
 #include "model_spec/batch.h"
+#include "model_spec/model.h"
 #include "model_spec/ops/cache.h"
 #include "model_spec/ops/collectives.h"
 
@@ -16,11 +16,11 @@ namespace fathom::model_spec {
 
 // How the core attention of a group runs.
 enum class Path : std::uint8_t {
-  dense_mha,      // keys and values expanded per head, all of them
-  masked_mha,     // the same with the keys masked that the indexer did not pick
-  dense_mqa,      // absorbed, over the whole latent cache
-  sparse_decode,  // absorbed, over the picked records of the cache
-  sparse_prefill, // absorbed, over the picked records of a bf16 copy of the context
+  dense_mha,       // keys and values expanded per head, all of them
+  masked_mha,      // the same with the keys masked that the indexer did not pick
+  dense_mqa,       // absorbed, over the whole latent cache
+  sparse_decode,   // absorbed, over the picked records of the cache
+  sparse_prefill,  // absorbed, over the picked records of a bf16 copy of the context
 };
 inline constexpr std::size_t path_count = 5;
 inline constexpr std::array<std::string_view, path_count> path_names{"dense_mha", "masked_mha", "dense_mqa", "sparse_decode", "sparse_prefill"};
@@ -58,10 +58,10 @@ struct Policy {
   // automatic: low latency up to this many tokens a rank. DeepEP sizes its low-latency buffers for this order (its own test: 128).
   std::int64_t low_latency_max_tokens = 256;
   DType combine_type = DType::bf16;  // dispatch sends what the experts read
-  std::int64_t mtp_depth = 0;             // draft tokens a step, made by the prediction layer
+  std::int64_t mtp_depth = 0;        // draft tokens a step, made by the prediction layer
   Overlap overlap = Overlap::none;
   std::int64_t chunked_prefill_tokens = 16384;  // most new tokens a rank works on in one step
-  double index_logits_GB = 1;             // workspace for scores; queries are chunked to fit
+  double index_logits_GB = 1;                   // workspace for scores; queries are chunked to fit
   friend bool operator==(const Policy&, const Policy&) = default;
 };
 

@@ -47,7 +47,8 @@ double expected_places(const ModelSpec& m, std::int64_t places) {
   // A place of several groups: sum over how many of them are kept.
   const double own = groups / n;
   double hit = 0;
-  for (double j = 1; j <= std::min(own, kept); ++j) hit += choose(own, j) * choose(groups - own, kept - j) / choose(groups, kept) * touched(j * experts / groups);
+  for (double j = 1; j <= std::min(own, kept); ++j)
+    hit += choose(own, j) * choose(groups - own, kept - j) / choose(groups, kept) * touched(j * experts / groups);
   return n * hit;
 }
 

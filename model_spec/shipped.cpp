@@ -34,9 +34,7 @@ ModelSource user_source(const fs::path& path) {
   try {
     const ModelSpec m = read_file(path);
     return {m.name, m.aliases, path.string()};
-  } catch (const Error&) {
-    return {path.stem().string(), {}, path.string()};
-  }
+  } catch (const Error&) { return {path.stem().string(), {}, path.string()}; }
 }
 
 const embedded::File* embedded_file(std::string_view name) {

@@ -32,8 +32,15 @@ class TableBuilder {
   void layer(Weight id, const char* name, Part part, std::int64_t rows, std::int64_t columns, DType storage, Shard shard = Shard::replicated,
              std::int64_t experts = 1) {
     if (layers_.empty()) return;
-    table_.push_back({.id = id, .name = std::string("model.layers.{layer}.") + name, .part = part, .rows = rows, .columns = columns, .storage = storage,
-                      .shard = shard, .layers = layers_, .experts = experts});
+    table_.push_back({.id = id,
+                      .name = std::string("model.layers.{layer}.") + name,
+                      .part = part,
+                      .rows = rows,
+                      .columns = columns,
+                      .storage = storage,
+                      .shard = shard,
+                      .layers = layers_,
+                      .experts = experts});
   }
   TensorTable take() { return std::move(table_); }
 

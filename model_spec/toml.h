@@ -27,8 +27,8 @@ using TomlTable = std::vector<TomlEntry>;  // in file order
 
 struct TomlValue {
   std::variant<bool, std::int64_t, double, std::string, TomlArray, TomlTable> data;
-  Position at;        // where the value begins
-  Position end;       // one past its last character; {0,0} for a table opened by a [header]
+  Position at;   // where the value begins
+  Position end;  // one past its last character; {0,0} for a table opened by a [header]
   [[nodiscard]] const TomlTable* table() const;
   [[nodiscard]] const TomlArray* array() const;
   [[nodiscard]] const TomlValue* find(std::string_view key) const;  // member of a table, or null

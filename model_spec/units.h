@@ -14,9 +14,18 @@ struct Quantity {
   constexpr Quantity() = default;
   constexpr explicit Quantity(double v) : value(v) {}
 
-  constexpr Quantity& operator+=(Quantity other) { value += other.value; return *this; }
-  constexpr Quantity& operator-=(Quantity other) { value -= other.value; return *this; }
-  constexpr Quantity& operator*=(double factor) { value *= factor; return *this; }
+  constexpr Quantity& operator+=(Quantity other) {
+    value += other.value;
+    return *this;
+  }
+  constexpr Quantity& operator-=(Quantity other) {
+    value -= other.value;
+    return *this;
+  }
+  constexpr Quantity& operator*=(double factor) {
+    value *= factor;
+    return *this;
+  }
   friend constexpr Quantity operator+(Quantity a, Quantity b) { return Quantity{a.value + b.value}; }
   friend constexpr Quantity operator-(Quantity a, Quantity b) { return Quantity{a.value - b.value}; }
   friend constexpr Quantity operator*(Quantity a, double f) { return Quantity{a.value * f}; }
@@ -52,8 +61,8 @@ using DollarsPerSecond = Quantity<-1, 0, 0, 1>;
 
 constexpr Seconds microseconds(double v) { return Seconds{v * 1e-6}; }
 constexpr Seconds milliseconds(double v) { return Seconds{v * 1e-3}; }
-constexpr Bytes gigabytes(double v) { return Bytes{v * 1e9}; }                    // GB = 1e9 bytes
-constexpr Bytes gibibytes(double v) { return Bytes{v * 1073741824.0}; }           // GiB = 2^30 bytes
+constexpr Bytes gigabytes(double v) { return Bytes{v * 1e9}; }           // GB = 1e9 bytes
+constexpr Bytes gibibytes(double v) { return Bytes{v * 1073741824.0}; }  // GiB = 2^30 bytes
 constexpr BytesPerSecond gigabytes_per_second(double v) { return BytesPerSecond{v * 1e9}; }
 constexpr FlopsPerSecond teraflops(double v) { return FlopsPerSecond{v * 1e12}; }
 constexpr DollarsPerSecond dollars_per_hour(double v) { return DollarsPerSecond{v / 3600.0}; }

@@ -8,7 +8,10 @@
 
 namespace fathom::simulator {
 
-struct ApiPrice { double input_miss = 0, input_hit = 0, output = 0; std::string source; };  // USD per million tokens
+struct ApiPrice {
+  double input_miss = 0, input_hit = 0, output = 0;
+  std::string source;
+};                                                                // USD per million tokens
 std::optional<ApiPrice> api_price(const model_spec::ModelSpec&);  // by the model's name; none if it has no list price
 
 }  // namespace fathom::simulator

@@ -12,8 +12,12 @@ namespace {
 enum class Share { position_independent, attention, index };
 Share share_of(const Op& op) {
   switch (family(op)) {
-    case Family::index_logits: case Family::top_k: return Share::index;
-    case Family::sparse_mla_prefill: case Family::sparse_mla_decode: case Family::dense_mha: case Family::dense_mqa: return Share::attention;
+    case Family::index_logits:
+    case Family::top_k: return Share::index;
+    case Family::sparse_mla_prefill:
+    case Family::sparse_mla_decode:
+    case Family::dense_mha:
+    case Family::dense_mqa: return Share::attention;
     default: return Share::position_independent;
   }
 }
@@ -122,7 +126,10 @@ std::vector<PublishedPoint> published_curve(const std::string& model, CurvePhase
   if (!measurements || !measurements->array()) return points;
   std::string listed, name;  // rows of one model stand together
   for (const auto& row : *measurements->array()) {
-    const auto text = [&](const char* key) { const auto* v = row.find(key); return v ? std::get<std::string>(v->data) : std::string(); };
+    const auto text = [&](const char* key) {
+      const auto* v = row.find(key);
+      return v ? std::get<std::string>(v->data) : std::string();
+    };
     if (text("model") != listed) name = find_model(listed = text("model")).name;
     if (name != model || text("phase") != (phase == CurvePhase::prefill ? "prefill" : "decode")) continue;
     points.push_back({std::get<std::int64_t>(row.find("context")->data), std::get<double>(row.find("value")->data)});

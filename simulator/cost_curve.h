@@ -19,9 +19,9 @@ enum class CurvePhase : std::uint8_t { prefill, decode };
 struct Service {
   Layout layout;
   Policy policy;
-  std::int64_t batch = 0;           // prefill: tokens a rank and step; decode: sequences a rank
+  std::int64_t batch = 0;  // prefill: tokens a rank and step; decode: sequences a rank
   std::int64_t mean_context = 4989;
-  double nextn_accepted = 0;        // drafts accepted a step, of policy.mtp_depth
+  double nextn_accepted = 0;  // drafts accepted a step, of policy.mtp_depth
 };
 Service published_service(CurvePhase);
 
@@ -37,7 +37,10 @@ std::vector<CurvePoint> cost_curve(const ModelSpec&, const HardwareProfile&, con
                                    const std::vector<std::int64_t>& positions);
 
 // A published curve (hardware_profiles/published), and how far a prediction is from it.
-struct PublishedPoint { std::int64_t position = 0; double usd_per_million = 0; };
+struct PublishedPoint {
+  std::int64_t position = 0;
+  double usd_per_million = 0;
+};
 std::vector<PublishedPoint> published_curve(const std::string& model, CurvePhase);  // empty if none is known
 struct CurveError {
   double slope = 0, published_slope = 0;          // USD per million tokens and 128K positions, least squares over positions >= 8192

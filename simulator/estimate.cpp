@@ -16,7 +16,9 @@ struct Runner {
   Machine machine;
   BoundPlan bound{};
 
-  struct Times { Seconds latency{}, slowest{}; };  // through all stages; of the slowest
+  struct Times {
+    Seconds latency{}, slowest{};
+  };  // through all stages; of the slowest
   Times step(const Batch& batch, Trace* first_stage = nullptr) {
     Times t;
     Trace trace;
@@ -33,9 +35,8 @@ struct Runner {
 Runner make_runner(const Scenario& s, const Phase& phase) {
   auto profile = hardware_profiles::find_profile(phase.system);
   if (s.total_gpus > 0) profile.cluster.max_nodes = (s.total_gpus + profile.cluster.gpus_per_node - 1) / profile.cluster.gpus_per_node;
-  const auto calibration = hardware_profiles::find_calibration(s.calibration.empty() ? profile.calibration_name : s.calibration);
   auto p = plan(s.model, phase.layout, phase.policy);
-  auto machine = prepare(profile, calibration, p);
+  auto machine = prepare(profile, calibration_of(s, profile), p);
   return {std::move(profile), std::move(p), std::move(machine)};
 }
 
@@ -69,9 +70,7 @@ struct PrefillSteps {
 };
 PrefillSteps prefill_steps(const Phase& phase, std::int64_t new_tokens, std::int64_t cached) {
   const auto chunk = phase.policy.chunked_prefill_tokens;
-  PrefillSteps p;
-  if (phase.batch > 0) p.sequences = phase.batch;
-  else p.sequences = std::max<std::int64_t>(1, chunk / new_tokens);
+  PrefillSteps p{.sequences = phase.batch > 0 ? phase.batch : std::max<std::int64_t>(1, chunk / new_tokens), .steps = {}};
   const auto tokens = std::max<std::int64_t>(1, chunk / p.sequences);  // of each sequence a step
   for (std::int64_t done = 0; done < new_tokens; done += tokens) {
     auto batch = prefill(p.sequences, std::min(tokens, new_tokens - done), cached + done);
@@ -88,7 +87,9 @@ std::size_t shown(const PrefillSteps& p) {
 }
 
 // Of the prompts of one batch. Chunks follow each other through the stages: the first takes its latency, each other one slowest stage.
-struct PrefillTimes { Seconds latency{}, busy{}; };
+struct PrefillTimes {
+  Seconds latency{}, busy{};
+};
 PrefillTimes run_prefill(Runner& r, const PrefillSteps& p) {
   PrefillTimes sum;
   for (std::size_t i = 0; i < p.steps.size(); ++i) {
@@ -103,14 +104,15 @@ double gpu_seconds(const PrefillTimes& t, const PhaseEstimate& e, const PrefillS
   return t.busy.value * static_cast<double>(e.gpus) / static_cast<double>(p.sequences * e.layout.dp);
 }
 
-struct PrefillCosts { double per_new_token = 0, per_cached_token = 0; };  // GPU-seconds
+struct PrefillCosts {
+  double per_new_token = 0, per_cached_token = 0;
+};  // GPU-seconds
 
 // A new token costs what it would without the prefix; a cached one what new tokens take longer for having it before them. Together they
 // are the time that was taken. Without a prefix the cached token is one of a first half that was found.
-PrefillCosts prefill_costs(Runner& r, const Scenario& s, const PhaseEstimate& e) {
-  const auto& w = s.workload;
+PrefillCosts prefill_costs(Runner& r, const Phase& phase, const Workload& w, const PhaseEstimate& e) {
   const auto cost = [&](std::int64_t new_tokens, std::int64_t cached) {
-    const auto p = prefill_steps(s.prefill, new_tokens, cached);
+    const auto p = prefill_steps(phase, new_tokens, cached);
     return gpu_seconds(run_prefill(r, p), e, p);
   };
   const auto cached = w.prefix > 0 ? w.prefix : w.isl / 2, computed = w.isl - w.prefix;
@@ -127,9 +129,16 @@ PrefillCosts estimate_prefill(const Scenario& s, Estimate& out) {
   auto r = make_runner(s, s.prefill);
   e.reason = r.machine.refusal;
   if (!e.reason.empty()) return {};
-  const auto p = prefill_steps(s.prefill, new_tokens, w.prefix);
+  auto phase = s.prefill;
+  auto p = prefill_steps(phase, new_tokens, w.prefix);
+  const auto fit_now = [&] { return fit(r.plan, r.profile, {{p.steps[shown(p)]}, p.sequences, w.isl}, s.gpu_mem_fraction); };
+  e.fit = fit_now();
+  if (phase.batch == 0 && !e.fit.reason.empty() && e.fit.largest_batch > 0) {  // a chunk would hold more prompts than memory
+    phase.batch = e.fit.largest_batch;
+    p = prefill_steps(phase, new_tokens, w.prefix);
+    e.fit = fit_now();
+  }
   e.batch = p.steps[shown(p)];
-  e.fit = fit(r.plan, r.profile, {{e.batch}, p.sequences, w.isl}, s.gpu_mem_fraction);
   e.reason = e.fit.reason;
   const auto t = run_prefill(r, p);
   e.step = r.step(e.batch, &e.trace).latency;
@@ -137,7 +146,7 @@ PrefillCosts estimate_prefill(const Scenario& s, Estimate& out) {
   e.tokens_per_second_per_gpu = static_cast<double>(new_tokens) / gpu_seconds(t, e, p);
   note_sources(e);
   out.ttft = t.latency;
-  return prefill_costs(r, s, e);
+  return prefill_costs(r, phase, w, e);
 }
 
 double estimate_decode(const Scenario& s, Estimate& out) {

@@ -15,10 +15,10 @@ namespace fathom::simulator {
 // Memory of the fullest rank against what may be used of it.
 struct Fit {
   RankMemory memory;
-  Bytes reserved{};         // driver, framework, collective library
-  Bytes limit{};            // usable memory times gpu_mem_fraction
+  Bytes reserved{};                // driver, framework, collective library
+  Bytes limit{};                   // usable memory times gpu_mem_fraction
   std::int64_t largest_batch = 0;  // sequences per rank that fit at this length; 0: not even one
-  std::string reason;       // empty: it fits. Else one line: what is needed, what there is
+  std::string reason;              // empty: it fits. Else one line: what is needed, what there is
   [[nodiscard]] Bytes needed() const { return memory.total() + reserved; }
 };
 
@@ -26,32 +26,34 @@ struct Fit {
 struct PhaseEstimate {
   Layout layout;
   std::string system;
-  std::string reason;        // why the phase cannot run; all below is then empty
-  Batch batch;               // of one attention data-parallel rank; of a prompt in chunks: the last full one
+  std::string reason;  // why the phase cannot run; all below is then empty
+  Batch batch;         // of one attention data-parallel rank; of a prompt in chunks: the last full one
   std::int64_t gpus = 0;
   Fit fit;
-  Seconds step{};            // latency of a step of that batch through all stages
-  Seconds interval{};        // time between steps that finish (the slowest stage's)
+  Seconds step{};                        // latency of a step of that batch through all stages
+  Seconds interval{};                    // time between steps that finish (the slowest stage's)
   double tokens_per_second_per_gpu = 0;  // prefill: input tokens computed; decode: output tokens
-  Trace trace;               // of that batch, in the first stage
+  Trace trace;                           // of that batch, in the first stage
   std::vector<Provenance> provenance;    // kinds of sources that the time rests on, most important first
-  bool inside = true;        // every operator within its measured domain
+  bool inside = true;                    // every operator within its measured domain
 };
 
-struct Costs {               // USD per million tokens; absent without a GPU price
+struct Costs {  // USD per million tokens; absent without a GPU price
   double input_miss = 0, input_hit = 0, output = 0;
 };
-struct Margins { double input_miss = 0, input_hit = 0, output = 0; };  // share of the API price that is left
+struct Margins {
+  double input_miss = 0, input_hit = 0, output = 0;
+};  // share of the API price that is left
 
 struct Estimate {
   PhaseEstimate prefill, decode;
-  Seconds ttft{};            // one prompt in a full batch, no queue; chunks follow each other through the pipeline
-  Seconds tpot{};            // per output token and user, first token excluded
-  double tokens_per_second_per_user = 0;      // 1 / tpot
-  double tokens_per_step = 1;                 // 1 + accepted drafts
-  Seconds request_latency{};                  // ttft + (osl - 1) tpot
-  double request_rate = 0;                    // requests/s that the decode GPUs finish
-  double prefill_gpus_per_decode_gpu = 0;     // to feed them
+  Seconds ttft{};                          // one prompt in a full batch, no queue; chunks follow each other through the pipeline
+  Seconds tpot{};                          // per output token and user, first token excluded
+  double tokens_per_second_per_user = 0;   // 1 / tpot
+  double tokens_per_step = 1;              // 1 + accepted drafts
+  Seconds request_latency{};               // ttft + (osl - 1) tpot
+  double request_rate = 0;                 // requests/s that the decode GPUs finish
+  double prefill_gpus_per_decode_gpu = 0;  // to feed them
   std::optional<Costs> costs;
   std::optional<Margins> margins;
   std::optional<double> usd_per_gpu_hour;
@@ -75,7 +77,7 @@ struct VramRow {
   Layout layout;
   std::int64_t gpus = 0, batch = 0;  // batch: sequences per attention data-parallel rank
   Fit fit;
-  std::string reason;                // empty: fits
+  std::string reason;  // empty: fits
 };
 std::vector<VramRow> vram(const Scenario&, const std::vector<std::string>& systems, std::int64_t concurrency);
 

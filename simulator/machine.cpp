@@ -56,8 +56,7 @@ class Preparer {
     const auto ring = rings(ranks, machine_.profile.cluster.gpus_per_node);
     Traffic traffic(static_cast<std::size_t>(all * all), 0);
     for (std::int64_t first = 0; first < all; first += ranks)
-      for (std::int64_t i = 0; i < ranks; ++i)
-        std::copy_n(ring.begin() + i * ranks, ranks, traffic.begin() + (first + i) * all + first);
+      for (std::int64_t i = 0; i < ranks; ++i) std::copy_n(ring.begin() + i * ranks, ranks, traffic.begin() + (first + i) * all + first);
     add(family, group, ranks, topology_.resolve(first_gpus(all), traffic), 1);
   }
   void add_exchange(Family family, std::int64_t ranks) {
@@ -90,7 +89,8 @@ class Preparer {
     if (!e) return;  // refused when a plan uses it (op_time)
     machine_.wires[static_cast<std::size_t>(family)][group] = make_wire(*e, resolved, ranks, scale);
     if (family >= Family::dispatch_normal && family <= Family::combine_low_latency)
-      machine_.overlapped_sm_share[family >= Family::dispatch_low_latency] = std::max(machine_.overlapped_sm_share[family >= Family::dispatch_low_latency], e->sm_share);
+      machine_.overlapped_sm_share[family >= Family::dispatch_low_latency] =
+          std::max(machine_.overlapped_sm_share[family >= Family::dispatch_low_latency], e->sm_share);
   }
   Machine& machine_;
   const Plan& plan_;
@@ -107,6 +107,12 @@ Machine prepare(const HardwareProfile& profile, const Calibration& calibration, 
     machine.refusal = fmt::format("{} GPUs are more than the {} of the cluster {}", wanted, profile.cluster.max_nodes * per_node, profile.name);
     return machine;
   }
+  const auto& storage = plan.model.storage;
+  for (const auto type : {storage.attention, storage.indexer, storage.dense_ffn, storage.shared_experts, storage.routed_experts, storage.embedding})
+    if (!profile.matrix_rate[static_cast<std::size_t>(arithmetic_for(type))]) {
+      machine.refusal = fmt::format("{} has no rate for {} products, which {} weights need", profile.name, name_of(arithmetic_for(type)), name_of(type));
+      return machine;
+    }
   const Topology topology(profile.cluster, nodes);
   Preparer p(machine, plan, topology);
   const auto ranks = stage_ranks(plan.layout);

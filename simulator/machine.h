@@ -23,7 +23,7 @@ struct Wire {
   double seconds_per_byte = 0;
   double floor_seconds_per_byte = 0;  // at the links' nominal rate
   Seconds fixed{};
-  std::string busiest;                // the link that bounds it
+  std::string busiest;  // the link that bounds it
 };
 
 struct Machine {
@@ -34,7 +34,7 @@ struct Machine {
   std::int64_t tp = 1;
   std::array<double, 2> overlapped_sm_share{};  // by Transport: share of the SMs that dispatch and combine keep busy while they overlap compute
 
-  // Why this layout does not go on the machine at all: more GPUs than the cluster has. Empty if it does.
+  // Why the plan does not go on the machine at all: more GPUs than the cluster has, weights that it cannot multiply with. Empty if it does.
   std::string refusal;
 };
 

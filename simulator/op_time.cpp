@@ -73,13 +73,15 @@ OpTime exchange_time(const Machine& machine, Family family, const Cost<>& c, std
 }  // namespace
 
 OpTime op_time(const Machine& machine, const Op& op, bool launched, double free_sms) {
-  return std::visit([&](const auto& o) {
-    const auto family = model_spec::family(o);
-    const auto c = cost_of(o);
-    if constexpr (requires { o.ranks; }) return exchange_time(machine, family, c, o.ranks);
-    else if constexpr (std::is_same_v<std::remove_cvref_t<decltype(o)>, SendRecv<std::int64_t>>) return exchange_time(machine, family, c, -1);
-    else return kernel_time(machine, family, c, launched, free_sms);
-  }, op);
+  return std::visit(
+      [&](const auto& o) {
+        const auto family = model_spec::family(o);
+        const auto c = cost_of(o);
+        if constexpr (requires { o.ranks; }) return exchange_time(machine, family, c, o.ranks);
+        else if constexpr (std::is_same_v<std::remove_cvref_t<decltype(o)>, SendRecv<std::int64_t>>) return exchange_time(machine, family, c, -1);
+        else return kernel_time(machine, family, c, launched, free_sms);
+      },
+      op);
 }
 
 }  // namespace fathom::simulator

@@ -5,17 +5,17 @@
 namespace fathom::simulator {
 namespace {
 
-constexpr std::size_t most_steps = 256;       // of a block: far more than any has
-constexpr std::int64_t warm_repeats = 8;      // after so many repeats of a block its interval is steady
+constexpr std::size_t most_steps = 256;   // of a block: far more than any has
+constexpr std::int64_t warm_repeats = 8;  // after so many repeats of a block its interval is steady
 
 // One micro-batch on its way through the blocks.
 struct Chain {
-  std::size_t block = 0, next = 0;            // next: step of the block in program order, bound or not
-  std::uint32_t bound = 0;                    // bound step to come, from the block's first
+  std::size_t block = 0, next = 0;  // next: step of the block in program order, bound or not
+  std::uint32_t bound = 0;          // bound step to come, from the block's first
   std::int64_t repeat = 0;
-  Seconds ready{};                            // when the repeat before it was done
-  Seconds latest{};                           // latest end in this repeat
-  std::array<Seconds, most_steps> ends{};     // of the steps of this repeat
+  Seconds ready{};                         // when the repeat before it was done
+  Seconds latest{};                        // latest end in this repeat
+  std::array<Seconds, most_steps> ends{};  // of the steps of this repeat
   bool finished = false;
 };
 

@@ -14,7 +14,10 @@ void price(const Machine& machine, std::size_t stage, const BoundPlan& bound, do
     for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
       const auto& s = bound.steps[i];
       auto& row = out.steps.emplace_back();  // filled in place: the copies would cost as much as the arithmetic
-      row.id = {.stage = static_cast<std::uint16_t>(stage), .block = static_cast<std::uint16_t>(b), .step = s.index, .group = s.group,
+      row.id = {.stage = static_cast<std::uint16_t>(stage),
+                .block = static_cast<std::uint16_t>(b),
+                .step = s.index,
+                .group = s.group,
                 .layer = static_cast<std::int32_t>(range.block->first_layer)};
       row.label = s.step->label;
       row.op = s.op;

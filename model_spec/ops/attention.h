@@ -7,7 +7,9 @@ namespace fathom::model_spec {
 
 // Vector work of a softmax: scale, maximum, difference, exponential, sum for each (pair, head).
 template <class N>
-N softmax_flops(const N& pairs, const N& heads) { return 5 * pairs * heads; }
+N softmax_flops(const N& pairs, const N& heads) {
+  return 5 * pairs * heads;
+}
 
 // o[t, h] = sum_s softmax_s(scale * q[t, h] . k[s, h]) v[s, h], causal: MLA with keys and values expanded per head (prefill).
 // q bf16[tokens, heads, nope + rope]; kv bf16[keys, heads, nope + v] from kv_b; k_pe bf16[keys, rope], shared by the heads;
@@ -19,9 +21,13 @@ struct DenseMha {
 
   static constexpr std::string_view name = "dense_mha";
   static constexpr auto fields() {
-    return std::tuple{Field{"sequences", "sequences", &DenseMha::sequences}, Field{"new_tokens", "tokens", &DenseMha::new_tokens},
-                      Field{"cached_tokens", "tokens", &DenseMha::cached_tokens}, Field{"heads", "heads", &DenseMha::heads},
-                      Field{"nope", "elements", &DenseMha::nope}, Field{"rope", "elements", &DenseMha::rope}, Field{"v", "elements", &DenseMha::v},
+    return std::tuple{Field{"sequences", "sequences", &DenseMha::sequences},
+                      Field{"new_tokens", "tokens", &DenseMha::new_tokens},
+                      Field{"cached_tokens", "tokens", &DenseMha::cached_tokens},
+                      Field{"heads", "heads", &DenseMha::heads},
+                      Field{"nope", "elements", &DenseMha::nope},
+                      Field{"rope", "elements", &DenseMha::rope},
+                      Field{"v", "elements", &DenseMha::v},
                       Field{"masked", "switch", &DenseMha::masked}};
   }
 };
@@ -50,9 +56,13 @@ struct DenseMqa {
 
   static constexpr std::string_view name = "dense_mqa";
   static constexpr auto fields() {
-    return std::tuple{Field{"sequences", "sequences", &DenseMqa::sequences}, Field{"new_tokens", "tokens", &DenseMqa::new_tokens},
-                      Field{"cached_tokens", "tokens", &DenseMqa::cached_tokens}, Field{"heads", "heads", &DenseMqa::heads},
-                      Field{"latent", "elements", &DenseMqa::latent}, Field{"rope", "elements", &DenseMqa::rope}, Field{"cache", "format", &DenseMqa::cache}};
+    return std::tuple{Field{"sequences", "sequences", &DenseMqa::sequences},
+                      Field{"new_tokens", "tokens", &DenseMqa::new_tokens},
+                      Field{"cached_tokens", "tokens", &DenseMqa::cached_tokens},
+                      Field{"heads", "heads", &DenseMqa::heads},
+                      Field{"latent", "elements", &DenseMqa::latent},
+                      Field{"rope", "elements", &DenseMqa::rope},
+                      Field{"cache", "format", &DenseMqa::cache}};
   }
 };
 
@@ -89,9 +99,13 @@ struct SparseMla {
 
   static constexpr std::string_view name = "sparse_mla";
   static constexpr auto fields() {
-    return std::tuple{Field{"sequences", "sequences", &SparseMla::sequences}, Field{"new_tokens", "tokens", &SparseMla::new_tokens},
-                      Field{"cached_tokens", "tokens", &SparseMla::cached_tokens}, Field{"heads", "heads", &SparseMla::heads},
-                      Field{"latent", "elements", &SparseMla::latent}, Field{"rope", "elements", &SparseMla::rope}, Field{"topk", "keys", &SparseMla::topk},
+    return std::tuple{Field{"sequences", "sequences", &SparseMla::sequences},
+                      Field{"new_tokens", "tokens", &SparseMla::new_tokens},
+                      Field{"cached_tokens", "tokens", &SparseMla::cached_tokens},
+                      Field{"heads", "heads", &SparseMla::heads},
+                      Field{"latent", "elements", &SparseMla::latent},
+                      Field{"rope", "elements", &SparseMla::rope},
+                      Field{"topk", "keys", &SparseMla::topk},
                       Field{"cache", "format", &SparseMla::cache}};
   }
 };

@@ -13,8 +13,8 @@ struct BatchedGemm {
 
   static constexpr std::string_view name = "batched_gemm";
   static constexpr auto fields() {
-    return std::tuple{Field{"tokens", "tokens", &BatchedGemm::tokens}, Field{"heads", "heads", &BatchedGemm::heads},
-                      Field{"in", "elements", &BatchedGemm::in}, Field{"out", "elements", &BatchedGemm::out}, Field{"weight", "type", &BatchedGemm::weight}};
+    return std::tuple{Field{"tokens", "tokens", &BatchedGemm::tokens}, Field{"heads", "heads", &BatchedGemm::heads}, Field{"in", "elements", &BatchedGemm::in},
+                      Field{"out", "elements", &BatchedGemm::out}, Field{"weight", "type", &BatchedGemm::weight}};
   }
 };
 

@@ -21,7 +21,9 @@ N latent_cache_bytes(CacheFormat format, const N& tokens, const N& latent, const
 }
 // Bytes of `tokens` records of the index cache of one layer: e4m3 keys and one fp32 scale per 128 (132 bytes for V3.2).
 template <class N>
-N index_cache_bytes(const N& tokens, const N& dims) { return storage_bytes(DType::fp8_row, tokens, dims); }
+N index_cache_bytes(const N& tokens, const N& dims) {
+  return storage_bytes(DType::fp8_row, tokens, dims);
+}
 
 // cache[slot[t]] = (c_kv[t], k_pe[t]) in the format. c_kv bf16[tokens, latent], k_pe bf16[tokens, rope], slot int32[tokens].
 template <class N>

@@ -86,8 +86,9 @@ struct Dispatch {
 
   static constexpr std::string_view name = "dispatch";
   static constexpr auto fields() {
-    return std::tuple{Field{"ranks", "ranks", &Dispatch::ranks}, Field{"tokens", "tokens", &Dispatch::tokens}, Field{"hidden", "elements", &Dispatch::hidden},
-                      Field{"copies", "copies", &Dispatch::copies}, Field{"type", "type", &Dispatch::type}, Field{"transport", "transport", &Dispatch::transport}};
+    return std::tuple{Field{"ranks", "ranks", &Dispatch::ranks},      Field{"tokens", "tokens", &Dispatch::tokens},
+                      Field{"hidden", "elements", &Dispatch::hidden}, Field{"copies", "copies", &Dispatch::copies},
+                      Field{"type", "type", &Dispatch::type},         Field{"transport", "transport", &Dispatch::transport}};
   }
 };
 
@@ -108,8 +109,9 @@ struct Combine {
 
   static constexpr std::string_view name = "combine";
   static constexpr auto fields() {
-    return std::tuple{Field{"ranks", "ranks", &Combine::ranks}, Field{"tokens", "tokens", &Combine::tokens}, Field{"hidden", "elements", &Combine::hidden},
-                      Field{"copies", "copies", &Combine::copies}, Field{"type", "type", &Combine::type}, Field{"transport", "transport", &Combine::transport}};
+    return std::tuple{Field{"ranks", "ranks", &Combine::ranks},      Field{"tokens", "tokens", &Combine::tokens},
+                      Field{"hidden", "elements", &Combine::hidden}, Field{"copies", "copies", &Combine::copies},
+                      Field{"type", "type", &Combine::type},         Field{"transport", "transport", &Combine::transport}};
   }
 };
 

@@ -13,8 +13,8 @@ struct Embedding {
 
   static constexpr std::string_view name = "embedding";
   static constexpr auto fields() {
-    return std::tuple{Field{"tokens", "tokens", &Embedding::tokens}, Field{"hidden", "elements", &Embedding::hidden},
-                      Field{"vocab", "rows", &Embedding::vocab}, Field{"table", "type", &Embedding::table}};
+    return std::tuple{Field{"tokens", "tokens", &Embedding::tokens}, Field{"hidden", "elements", &Embedding::hidden}, Field{"vocab", "rows", &Embedding::vocab},
+                      Field{"table", "type", &Embedding::table}};
   }
 };
 

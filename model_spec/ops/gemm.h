@@ -22,8 +22,9 @@ struct Gemm {
 
   static constexpr std::string_view name = "gemm";
   static constexpr auto fields() {
-    return std::tuple{Field{"tokens", "tokens", &Gemm::tokens}, Field{"in", "elements", &Gemm::in}, Field{"out", "elements", &Gemm::out},
-                      Field{"weight", "type", &Gemm::weight}, Field{"activation", "type", &Gemm::activation}, Field{"output", "type", &Gemm::output}};
+    return std::tuple{Field{"tokens", "tokens", &Gemm::tokens},       Field{"in", "elements", &Gemm::in},
+                      Field{"out", "elements", &Gemm::out},           Field{"weight", "type", &Gemm::weight},
+                      Field{"activation", "type", &Gemm::activation}, Field{"output", "type", &Gemm::output}};
   }
 };
 

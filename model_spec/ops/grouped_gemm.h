@@ -16,10 +16,15 @@ struct GroupedGemm {
 
   static constexpr std::string_view name = "grouped_gemm";
   static constexpr auto fields() {
-    return std::tuple{Field{"capacity", "rows", &GroupedGemm::capacity}, Field{"experts", "experts", &GroupedGemm::experts},
-                      Field{"in", "elements", &GroupedGemm::in}, Field{"out", "elements", &GroupedGemm::out}, Field{"rows", "rows", &GroupedGemm::rows},
-                      Field{"active", "experts", &GroupedGemm::active}, Field{"largest", "rows", &GroupedGemm::largest},
-                      Field{"weight", "type", &GroupedGemm::weight}, Field{"activation", "type", &GroupedGemm::activation},
+    return std::tuple{Field{"capacity", "rows", &GroupedGemm::capacity},
+                      Field{"experts", "experts", &GroupedGemm::experts},
+                      Field{"in", "elements", &GroupedGemm::in},
+                      Field{"out", "elements", &GroupedGemm::out},
+                      Field{"rows", "rows", &GroupedGemm::rows},
+                      Field{"active", "experts", &GroupedGemm::active},
+                      Field{"largest", "rows", &GroupedGemm::largest},
+                      Field{"weight", "type", &GroupedGemm::weight},
+                      Field{"activation", "type", &GroupedGemm::activation},
                       Field{"output", "type", &GroupedGemm::output}};
   }
 };

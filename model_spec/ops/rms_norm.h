@@ -15,9 +15,8 @@ struct RmsNorm {
 
   static constexpr std::string_view name = "rms_norm";
   static constexpr auto fields() {
-    return std::tuple{Field{"tokens", "tokens", &RmsNorm::tokens}, Field{"width", "elements", &RmsNorm::width},
-                      Field{"residual", "switch", &RmsNorm::residual}, Field{"output", "type", &RmsNorm::output},
-                      Field{"keep_bf16", "switch", &RmsNorm::keep_bf16}};
+    return std::tuple{Field{"tokens", "tokens", &RmsNorm::tokens}, Field{"width", "elements", &RmsNorm::width}, Field{"residual", "switch", &RmsNorm::residual},
+                      Field{"output", "type", &RmsNorm::output}, Field{"keep_bf16", "switch", &RmsNorm::keep_bf16}};
   }
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "model_spec/ops/pairs.h"
 #include "model_spec/ops/field.h"
+#include "model_spec/ops/pairs.h"
 
 namespace fathom::model_spec {
 

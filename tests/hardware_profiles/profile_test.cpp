@@ -1,5 +1,7 @@
 #include "hardware_profiles/profile.h"
 
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -196,7 +198,7 @@ class UserFolder : public ::testing::Test {
     before_.empty() ? unsetenv("XDG_CONFIG_HOME") : setenv("XDG_CONFIG_HOME", before_.c_str(), 1);
     std::filesystem::remove_all(root_);
   }
-  std::filesystem::path root_ = std::filesystem::path(::testing::TempDir()) / "fathom_profile_test";
+  std::filesystem::path root_ = std::filesystem::path(::testing::TempDir()) / ("fathom_profile_test-" + std::to_string(::getpid()));  // tests run in parallel
   std::string before_;
 };
 

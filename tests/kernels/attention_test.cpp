@@ -86,8 +86,7 @@ class BothForms : public testing::Test {
   }
   [[nodiscard]] Array mha(const Matrix* indices) const {
     Array o(fp32, tokens * heads, v);
-    model_spec::DenseMha<I> op{
-        .sequences = sequences, .new_tokens = new_tokens, .cached_tokens = cached, .heads = heads, .nope = nope, .rope = rope, .v = v};
+    model_spec::DenseMha<I> op{.sequences = sequences, .new_tokens = new_tokens, .cached_tokens = cached, .heads = heads, .nope = nope, .rope = rope, .v = v};
     op.masked = indices != nullptr;
     if (indices) dense_mha<float>(op, scale, q, kv, k_pe, IndexMask{*indices}, o);
     else dense_mha<float>(op, scale, q, kv, k_pe, EveryKey{}, o);
@@ -96,14 +95,20 @@ class BothForms : public testing::Test {
   [[nodiscard]] Array mqa() const {
     Array o(fp32, tokens * heads, latent_width);
     dense_mqa<float>({.sequences = sequences, .new_tokens = new_tokens, .cached_tokens = cached, .heads = heads, .latent = latent_width, .rope = rope}, scale,
-        q_absorbed, latent, k_pe, o);
+                     q_absorbed, latent, k_pe, o);
     return o;
   }
   [[nodiscard]] Array sparse(const Matrix& indices) const {
     Array o(fp32, tokens * heads, latent_width);
-    sparse_mla<float>({.sequences = sequences, .new_tokens = new_tokens, .cached_tokens = cached, .heads = heads, .latent = latent_width, .rope = rope,
-                          .topk = indices.columns(), .cache = CacheFormat::bf16},
-        scale, q_absorbed, latent, k_pe, indices, o);
+    sparse_mla<float>({.sequences = sequences,
+                       .new_tokens = new_tokens,
+                       .cached_tokens = cached,
+                       .heads = heads,
+                       .latent = latent_width,
+                       .rope = rope,
+                       .topk = indices.columns(),
+                       .cache = CacheFormat::bf16},
+                      scale, q_absorbed, latent, k_pe, indices, o);
     return o;
   }
   [[nodiscard]] static Array best_keys(I topk) {
@@ -113,9 +118,9 @@ class BothForms : public testing::Test {
     return indices;
   }
 
-  const Array q = random_array(fp32, tokens * heads, nope + rope, 1), latent = random_array(fp32, keys, latent_width, 2),
-              k_pe = random_array(fp32, keys, rope, 3), kv_b = random_array(fp32, heads * (nope + v), latent_width, 4);
-  Array kv, q_absorbed{fp32, tokens * heads, latent_width + rope};
+  const Array q = random_array(fp32, tokens*heads, nope + rope, 1), latent = random_array(fp32, keys, latent_width, 2),
+              k_pe = random_array(fp32, keys, rope, 3), kv_b = random_array(fp32, heads*(nope + v), latent_width, 4);
+  Array kv, q_absorbed{fp32, tokens*heads, latent_width + rope};
 };
 
 TEST_F(BothForms, AbsorbedAgreesWithExpanded) { expect_near(expand(mqa()), mha(nullptr), 2e-6f); }

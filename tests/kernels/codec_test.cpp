@@ -8,7 +8,10 @@
 namespace fathom::kernels::cpu {
 namespace {
 
-struct Coded { double value; int code; };
+struct Coded {
+  double value;
+  int code;
+};
 
 // The magnitudes of a format by its definition: exponent 0 holds multiples of the smallest step, the others (1 + fraction) * 2^(e - bias).
 std::vector<Coded> magnitudes(int mantissa_bits, int codes, int bias) {
@@ -43,7 +46,8 @@ void expect_format(const std::vector<Coded>& list, int sign_bit, Encode encode, 
 TEST(Codec, E4m3IsItsDefinition) {
   const auto list = magnitudes(3, 0x7f, 7);
   EXPECT_EQ(list.back().value, 448);
-  expect_format(list, 0x80, [](float x) { return encode_e4m3(x); }, [](int c) { return decode_e4m3(static_cast<std::uint8_t>(c)); });
+  expect_format(
+      list, 0x80, [](float x) { return encode_e4m3(x); }, [](int c) { return decode_e4m3(static_cast<std::uint8_t>(c)); });
 }
 
 TEST(Codec, E4m3SaturatesAndKeepsNan) {
@@ -57,13 +61,15 @@ TEST(Codec, E4m3SaturatesAndKeepsNan) {
 }
 
 TEST(Codec, E2m1IsItsDefinition) {
-  expect_format(magnitudes(1, 8, 1), 8, [](float x) { return encode_e2m1(x); }, [](int c) { return decode_e2m1(static_cast<std::uint8_t>(c)); });
+  expect_format(
+      magnitudes(1, 8, 1), 8, [](float x) { return encode_e2m1(x); }, [](int c) { return decode_e2m1(static_cast<std::uint8_t>(c)); });
   EXPECT_EQ(decode_e2m1(encode_e2m1(100)), 6);
   EXPECT_EQ(decode_e2m1(encode_e2m1(-7)), -6);
 }
 
 TEST(Codec, Bf16IsItsDefinition) {
-  expect_format(magnitudes(7, 0x7f80, 127), 0x8000, [](float x) { return encode_bf16(x); }, [](int c) { return decode_bf16(static_cast<std::uint16_t>(c)); });
+  expect_format(
+      magnitudes(7, 0x7f80, 127), 0x8000, [](float x) { return encode_bf16(x); }, [](int c) { return decode_bf16(static_cast<std::uint16_t>(c)); });
   EXPECT_TRUE(std::isinf(round_bf16(std::numeric_limits<float>::max())));
   EXPECT_TRUE(std::isinf(round_bf16(std::numeric_limits<float>::infinity())));
   EXPECT_TRUE(std::isnan(round_bf16(std::bit_cast<float>(0x7f800001u))));

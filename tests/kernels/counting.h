@@ -9,7 +9,9 @@
 
 namespace fathom::kernels::cpu {
 
-struct FlopCount { double matrix = 0, vector = 0; };
+struct FlopCount {
+  double matrix = 0, vector = 0;
+};
 inline thread_local FlopCount flop_count;  // of all Counted since it was last reset
 
 struct Counted {

@@ -30,7 +30,7 @@ TEST(RmsNorm, NormsTheUnroundedSumAndStoresItRounded) {
   const Array x(bf16, 1, 1, {256}), w(bf16, 1, 1, {1});
   Array residual(bf16, 1, 1, {1}), y(fp32, 1, 1), none;
   rms_norm<float>({.tokens = 1, .width = 1, .residual = true, .output = fp32}, 257.0f * 257.0f * 3, Scales::exact, x, residual, w, y, none);
-  EXPECT_FLOAT_EQ(y.get(0, 0), 0.5f);      // 257 / sqrt(4 * 257^2); a rounded 256 would give 0.4985
+  EXPECT_FLOAT_EQ(y.get(0, 0), 0.5f);     // 257 / sqrt(4 * 257^2); a rounded 256 would give 0.4985
   EXPECT_EQ(residual.get(0, 0), 256.0f);  // 257 is not a bf16
 }
 
@@ -56,9 +56,13 @@ TEST(LayerNorm, SubtractsTheMeanAndAddsTheBias) {
 
 TEST(Quantise, ScalesTheLargestNumberToTheLargestOfTheType) {
   const Array x(bf16, 1, 4, {-8, 4, 1, 0});
-  struct Case { DType type; float scale; std::vector<float> row; };
+  struct Case {
+    DType type;
+    float scale;
+    std::vector<float> row;
+  };
   for (const auto& [type, scale, row] : {Case{fp8_row, 8 / 448.0f, {-448, 224, 56, 0}}, Case{DType::int8, 8 / 127.0f, {-127, 64, 16, 0}},
-           Case{DType::fp4, 1.375f, {-6, 3, 0.5f, 0}}}) {  // 8 / 6 in e4m3 is 1.375
+                                         Case{DType::fp4, 1.375f, {-6, 3, 0.5f, 0}}}) {  // 8 / 6 in e4m3 is 1.375
     Array q(type, 1, 4);
     quantise<float>({.tokens = 1, .width = 4, .output = type}, Scales::exact, x, q);
     EXPECT_FLOAT_EQ(q.scale(0, 0), scale) << name_of(type);
@@ -137,7 +141,10 @@ TEST(Embedding, PicksRowsAndLeavesOthersToOtherRanks) {
 TEST(Sample, ZeroTemperatureTakesTheLargestAndTheFirstOfEquals) {
   const Array logits(fp32, 2, 4, {1, 5, 5, 2, -3, -2, -9, -2});
   Array ids(DType::int32, 1, 2);
-  const auto noise = [](I, I) -> float { ADD_FAILURE(); return 1; };
+  const auto noise = [](I, I) -> float {
+    ADD_FAILURE();
+    return 1;
+  };
   sample<float>({.tokens = 2, .vocab = 4}, 0, logits, noise, ids);
   EXPECT_THAT(integers_of(ids, 0), ElementsAre(1, 1));
 }

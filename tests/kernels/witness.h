@@ -23,7 +23,9 @@ namespace fathom::kernels::cpu {
 using I = std::int64_t;
 using namespace model_spec;  // NOLINT: the records of all operators
 
-struct Measured { double matrix = 0, vector = 0, read = 0, written = 0, gathered = 0, sent = 0; };
+struct Measured {
+  double matrix = 0, vector = 0, read = 0, written = 0, gathered = 0, sent = 0;
+};
 
 // What `run` took, its operands being those named.
 template <class Run, class... Operand>
@@ -109,7 +111,9 @@ inline Measured witness(const Hadamard<I>& op) {
 }
 
 // Slots of a cache of twice as many records, from its end.
-inline Witnessed slots(I tokens) { return integers(tokens, [&](I t) { return 2 * tokens - 1 - t; }); }
+inline Witnessed slots(I tokens) {
+  return integers(tokens, [&](I t) { return 2 * tokens - 1 - t; });
+}
 
 inline Measured witness(const LatentCacheWrite<I>& op) {
   Witnessed c_kv(DType::bf16, op.tokens, op.latent), k_pe(DType::bf16, op.tokens, op.rope);
@@ -233,7 +237,12 @@ inline Measured witness(const Add<I>& op) {
 
 inline Measured witness(const Sample<I>& op) {
   Witnessed logits(DType::fp32, op.tokens, op.vocab), ids(Array(DType::int32, 1, op.tokens));
-  return measure([&] { sample<Counted>(op, 0.6f, logits, [](I, I) { return 1.0f; }, ids); }, logits, ids);
+  return measure(
+      [&] {
+        sample<Counted>(
+            op, 0.6f, logits, [](I, I) { return 1.0f; }, ids);
+      },
+      logits, ids);
 }
 
 inline Measured witness(const AllReduce<I>& op) {

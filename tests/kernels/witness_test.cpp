@@ -26,8 +26,8 @@ void expect_witnessed(const Op& op) {
   EXPECT_DOUBLE_EQ(m.sent, c.sent_bytes);
 }
 
-constexpr DType bf16 = DType::bf16, fp32 = DType::fp32, fp8_row = DType::fp8_row, fp8_block = DType::fp8_block, int8 = DType::int8,
-                int4 = DType::int4_group, fp4 = DType::fp4;
+constexpr DType bf16 = DType::bf16, fp32 = DType::fp32, fp8_row = DType::fp8_row, fp8_block = DType::fp8_block, int8 = DType::int8, int4 = DType::int4_group,
+                fp4 = DType::fp4;
 
 std::vector<Op> row_cases() {
   std::vector<Op> ops;
@@ -68,8 +68,8 @@ std::vector<Op> product_cases() {
     ops.emplace_back(Gemm<I>{.tokens = 1, .in = 128, .out = 3, .weight = weight, .activation = activation});
     ops.emplace_back(BatchedGemm<I>{.tokens = 3, .heads = 2, .in = 5, .out = 7, .weight = weight});
     ops.emplace_back(BatchedGemm<I>{.tokens = 1, .heads = 3, .in = 130, .out = 129, .weight = weight});
-    ops.emplace_back(GroupedGemm<I>{
-        .capacity = 9, .experts = 4, .in = 131, .out = 6, .rows = 7, .active = 3, .largest = 5, .weight = weight, .activation = activation});
+    ops.emplace_back(
+        GroupedGemm<I>{.capacity = 9, .experts = 4, .in = 131, .out = 6, .rows = 7, .active = 3, .largest = 5, .weight = weight, .activation = activation});
     ops.emplace_back(
         GroupedGemm<I>{.capacity = 9, .experts = 3, .in = 5, .out = 130, .rows = 3, .active = 3, .largest = 1, .weight = weight, .activation = activation});
   }
@@ -78,7 +78,9 @@ std::vector<Op> product_cases() {
 
 std::vector<Op> attention_cases() {
   std::vector<Op> ops;
-  struct Shape { I sequences, new_tokens, cached_tokens, topk; };
+  struct Shape {
+    I sequences, new_tokens, cached_tokens, topk;
+  };
   for (const auto& [s, t, c, k] : {Shape{2, 3, 5, 4}, Shape{1, 7, 0, 3}, Shape{3, 1, 9, 4}, Shape{1, 4, 2, 5}}) {
     for (const bool masked : {false, true})
       ops.emplace_back(DenseMha<I>{.sequences = s, .new_tokens = t, .cached_tokens = c, .heads = 3, .nope = 5, .rope = 2, .v = 7, .masked = masked});
@@ -110,10 +112,18 @@ std::vector<Op> exchange_cases() {
   return ops;
 }
 
-TEST(Witness, WorkOnRows) { for (const Op& op : row_cases()) expect_witnessed(op); }
-TEST(Witness, MatrixProducts) { for (const Op& op : product_cases()) expect_witnessed(op); }
-TEST(Witness, AttentionAndCaches) { for (const Op& op : attention_cases()) expect_witnessed(op); }
-TEST(Witness, Exchanges) { for (const Op& op : exchange_cases()) expect_witnessed(op); }
+TEST(Witness, WorkOnRows) {
+  for (const Op& op : row_cases()) expect_witnessed(op);
+}
+TEST(Witness, MatrixProducts) {
+  for (const Op& op : product_cases()) expect_witnessed(op);
+}
+TEST(Witness, AttentionAndCaches) {
+  for (const Op& op : attention_cases()) expect_witnessed(op);
+}
+TEST(Witness, Exchanges) {
+  for (const Op& op : exchange_cases()) expect_witnessed(op);
+}
 
 TEST(Witness, EveryOperatorHasCases) {
   std::array<int, std::variant_size_v<Op>> cases{};
@@ -127,10 +137,12 @@ TEST(Witness, SeesWorkThatACostLeavesOut) {
   const Gemm<I> op{.tokens = 3, .in = 7, .out = 5};
   const Measured right = witness(op);
   Witnessed a(bf16, 3, 7), w(bf16, 5, 7), c(bf16, 3, 5);
-  const Measured wrong = measure([&] {
-    gemm<Counted>(op, a, w, c);
-    c.set(0, 0, c.get(0, 0) + Counted(1.0f));
-  }, a, w, c);
+  const Measured wrong = measure(
+      [&] {
+        gemm<Counted>(op, a, w, c);
+        c.set(0, 0, c.get(0, 0) + Counted(1.0f));
+      },
+      a, w, c);
   EXPECT_EQ(wrong.matrix, right.matrix);
   EXPECT_EQ(wrong.vector, right.vector + 1);
   EXPECT_EQ(wrong.read, right.read + 2);

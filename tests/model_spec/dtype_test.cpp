@@ -38,10 +38,14 @@ TEST(DType, NamesReadBack) {
 }
 
 TEST(DType, WeightsDecideTheArithmetic) {
-  struct Row { DType weight; Arithmetic arithmetic; DType activation; };
+  struct Row {
+    DType weight;
+    Arithmetic arithmetic;
+    DType activation;
+  };
   for (const auto& [weight, arithmetic, activation] : {Row{DType::fp8_block, Arithmetic::fp8, DType::fp8_row}, Row{DType::int8, Arithmetic::int8, DType::int8},
-           Row{DType::int4_group, Arithmetic::bf16, DType::bf16}, Row{DType::fp4, Arithmetic::fp4, DType::fp4}, Row{DType::bf16, Arithmetic::bf16, DType::bf16},
-           Row{DType::fp32, Arithmetic::fp32, DType::fp32}}) {
+                                                       Row{DType::int4_group, Arithmetic::bf16, DType::bf16}, Row{DType::fp4, Arithmetic::fp4, DType::fp4},
+                                                       Row{DType::bf16, Arithmetic::bf16, DType::bf16}, Row{DType::fp32, Arithmetic::fp32, DType::fp32}}) {
     EXPECT_EQ(arithmetic_for(weight), arithmetic) << name_of(weight);
     EXPECT_EQ(activation_for(weight), activation) << name_of(weight);
     EXPECT_EQ(cost(Op(Gemm<std::int64_t>{.tokens = 2, .in = 3, .out = 5, .weight = weight})).matrix(arithmetic), 60);

@@ -158,8 +158,11 @@ Op_<I> with_random_sizes(std::mt19937& random) {
 
 // The terms of a cost that are not zero, under the names that explain() gives them.
 std::map<std::string, double> terms(const Cost<>& c) {
-  std::map<std::string, double> all{{"vector_flops", c.vector_flops}, {"hbm_read_bytes", c.hbm_read_bytes}, {"hbm_write_bytes", c.hbm_write_bytes},
-      {"gathered_bytes", c.gathered_bytes}, {"sent_bytes", c.sent_bytes}};
+  std::map<std::string, double> all{{"vector_flops", c.vector_flops},
+                                    {"hbm_read_bytes", c.hbm_read_bytes},
+                                    {"hbm_write_bytes", c.hbm_write_bytes},
+                                    {"gathered_bytes", c.gathered_bytes},
+                                    {"sent_bytes", c.sent_bytes}};
   for (const auto& [arithmetic, name] : arithmetic_names) all["matrix_flops_" + std::string(name)] = c.matrix(arithmetic);
   std::erase_if(all, [](const auto& term) { return term.second == 0; });
   return all;
@@ -167,11 +170,13 @@ std::map<std::string, double> terms(const Cost<>& c) {
 
 void expect_explained(const Op& op) {
   Sizes sizes;
-  std::visit([&](const auto& o) {
-    each_field(o, [&](std::string_view name, std::string_view, auto v) {
-      if constexpr (is_size<decltype(v)>) sizes.emplace(name, static_cast<double>(v));
-    });
-  }, op);
+  std::visit(
+      [&](const auto& o) {
+        each_field(o, [&](std::string_view name, std::string_view, auto v) {
+          if constexpr (is_size<decltype(v)>) sizes.emplace(name, static_cast<double>(v));
+        });
+      },
+      op);
   auto expected = terms(cost(op));
   for (const auto& line : explain(op)) {
     ASSERT_TRUE(expected.count(line.term)) << line.term;

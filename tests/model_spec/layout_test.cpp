@@ -51,10 +51,10 @@ TEST(Routing, PlacesTouched) {
   // Two places of four groups each: one is missed only if all four kept groups, or all eight choices, lie in the other.
   EXPECT_GT(expected_places(spec, 2), 1.9);
   EXPECT_LT(expected_places(spec, 2), 2.0);
-  EXPECT_LE(expected_places(spec, 8), 4.0);  // only four groups are kept
-  EXPECT_NEAR(expected_places(spec, 256), 8, 1e-9);      // one expert a rank: eight different ones
-  EXPECT_NEAR(expected_places(spec, 8), 3.629, 2e-3);    // mean of 300,000 simulated choices, standard error 1e-3
-  EXPECT_NEAR(expected_places(spec, 32), 6.595, 2e-3);   // likewise
+  EXPECT_LE(expected_places(spec, 8), 4.0);             // only four groups are kept
+  EXPECT_NEAR(expected_places(spec, 256), 8, 1e-9);     // one expert a rank: eight different ones
+  EXPECT_NEAR(expected_places(spec, 8), 3.629, 2e-3);   // mean of 300,000 simulated choices, standard error 1e-3
+  EXPECT_NEAR(expected_places(spec, 32), 6.595, 2e-3);  // likewise
 }
 
 TEST(Routing, UniformLoad) {

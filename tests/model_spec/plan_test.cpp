@@ -27,9 +27,12 @@ const std::set<std::string_view> cores{"mha", "mha_masked", "mqa", "sparse_mla",
 const Policy separate{.fused = false};  // the indexer's projections as products of their own
 
 // Decode of one token at context L (the token itself included): total, index scores, core attention in GFLOP; tables of printed digits.
-struct DecodeRow { std::int64_t context; double v31, v32, indexer, core; };
-constexpr DecodeRow decode_rows[] = {{4096, 142.8, 113.8, 4.1, 34.8}, {32'768, 630.0, 142.5, 32.7, 34.8}, {131'072, 2300.2, 240.7, 131.0, 34.8},
-                                     {163'840, 2856.9, 273.5, 163.7, 34.8}};
+struct DecodeRow {
+  std::int64_t context;
+  double v31, v32, indexer, core;
+};
+constexpr DecodeRow decode_rows[] = {
+    {4096, 142.8, 113.8, 4.1, 34.8}, {32'768, 630.0, 142.5, 32.7, 34.8}, {131'072, 2300.2, 240.7, 131.0, 34.8}, {163'840, 2856.9, 273.5, 163.7, 34.8}};
 
 TEST(PlanFlops, DecodeRows) {
   const auto v31 = plan(find_model("deepseek-v3.1-terminus"), {}, {});
@@ -50,10 +53,16 @@ TEST(PlanFlops, DecodeIsLinearInContext) {
   EXPECT_EQ(flops(v32, decode(1, 9999)) - flops(v32, decode(1, 8999)), 999'424.0 * 1000);
 }
 
-struct PrefillRow { std::int64_t tokens; double linears, index_linears, mha, mqa, logits; };
-constexpr PrefillRow prefill_rows[] = {{2048, 146.2, 3.5, 10.5, 35.6, 2.1},           {4096, 292.4, 7.0, 41.9, 106.9, 8.4},
-                                       {8192, 584.9, 14.0, 167.7, 249.4, 33.5},       {16'384, 1169.7, 27.9, 670.7, 534.5, 134.1},
-                                       {32'768, 2339.5, 55.8, 2682.9, 1104.6, 536.6}, {65'536, 4679.0, 111.6, 10731, 2244.8, 2146.3},
+struct PrefillRow {
+  std::int64_t tokens;
+  double linears, index_linears, mha, mqa, logits;
+};
+constexpr PrefillRow prefill_rows[] = {{2048, 146.2, 3.5, 10.5, 35.6, 2.1},
+                                       {4096, 292.4, 7.0, 41.9, 106.9, 8.4},
+                                       {8192, 584.9, 14.0, 167.7, 249.4, 33.5},
+                                       {16'384, 1169.7, 27.9, 670.7, 534.5, 134.1},
+                                       {32'768, 2339.5, 55.8, 2682.9, 1104.6, 536.6},
+                                       {65'536, 4679.0, 111.6, 10731, 2244.8, 2146.3},
                                        {131'072, 9358.0, 223.2, 42925, 4525.2, 8585.1}};
 
 // Half a unit of the last printed digit.
@@ -106,13 +115,18 @@ TEST(Plan, TensorParallelRanksShareTheWork) {
   const auto spec = find_model("deepseek-v3.2");
   const auto one = plan(spec, {}, {}), eight = plan(spec, {.tp = 8, .ep = 8}, {});
   const auto batch = prefill(1, 8192);
-  const std::set<std::string_view> split{"q_b", "o_proj", "sparse_mla_prefill", "mha_masked", "kv_b", "ffn_gate_up", "ffn_down", "shared_gate_up", "shared_down"};
+  const std::set<std::string_view> split{"q_b",         "o_proj",   "sparse_mla_prefill", "mha_masked", "kv_b",
+                                         "ffn_gate_up", "ffn_down", "shared_gate_up",     "shared_down"};
   EXPECT_DOUBLE_EQ(flops(one, batch, split), 8 * flops(eight, batch, split));
   EXPECT_EQ(flops(one, batch, {"index_logits", "qkv_a", "router"}), flops(eight, batch, {"index_logits", "qkv_a", "router"}));  // replicated
 }
 
 // Which exchanges a MoE layer makes, over how many ranks and with how many rows, when a rank has 64 tokens.
-struct Exchanged { const char* label; std::int64_t ranks, rows; friend bool operator==(const Exchanged& a, const Exchanged& b) { return std::string_view(a.label) == b.label && a.ranks == b.ranks && a.rows == b.rows; } };
+struct Exchanged {
+  const char* label;
+  std::int64_t ranks, rows;
+  friend bool operator==(const Exchanged& a, const Exchanged& b) { return std::string_view(a.label) == b.label && a.ranks == b.ranks && a.rows == b.rows; }
+};
 std::vector<Exchanged> exchanges(const Layout& layout) {
   const auto p = plan(find_model("deepseek-v3.2"), layout, {});
   BoundPlan bound;
@@ -120,7 +134,11 @@ std::vector<Exchanged> exchanges(const Layout& layout) {
   const auto& moe = bound.blocks[3];
   std::vector<Exchanged> result;
   for (std::uint32_t i = moe.first; i < moe.first + moe.count; ++i)
-    std::visit([&](const auto& op) { if constexpr (requires { op.ranks; }) result.push_back({bound.steps[i].step->label, op.ranks, op.tokens}); }, bound.steps[i].op);
+    std::visit(
+        [&](const auto& op) {
+          if constexpr (requires { op.ranks; }) result.push_back({bound.steps[i].step->label, op.ranks, op.tokens});
+        },
+        bound.steps[i].op);
   return result;
 }
 
@@ -132,15 +150,17 @@ TEST(Plan, ExchangesOfLayouts) {
   EXPECT_EQ(exchanges({.dp = 8, .ep = 8}), (List{{"dispatch_ll", 8, 64}, {"combine_ll", 8, 64}}));
   EXPECT_EQ(exchanges({.dp = 8, .etp = 8}), (List{{"moe_all_gather", 8, 512}, {"moe_reduce_scatter", 8, 512}}));
   // Each of four tensor-parallel ranks sends its quarter of the tokens that they share.
-  EXPECT_EQ(exchanges({.tp = 4, .dp = 2, .ep = 8}), (List{{"attn_all_reduce", 4, 64}, {"dispatch_ll", 8, 16}, {"shared_reduce_scatter", 4, 64},
-                                                          {"combine_ll", 8, 16}, {"moe_tp_all_gather", 4, 64}}));
+  EXPECT_EQ(exchanges({.tp = 4, .dp = 2, .ep = 8}),
+            (List{{"attn_all_reduce", 4, 64}, {"dispatch_ll", 8, 16}, {"shared_reduce_scatter", 4, 64}, {"combine_ll", 8, 16}, {"moe_tp_all_gather", 4, 64}}));
 }
 
 TEST(Plan, ExpertWorkIsSharedOutWhole) {
   // Expected rows of the slowest rank exceed the mean; times the ranks and slices they are at least the whole, and not twice it.
   const double whole = flops(plan(find_model("deepseek-v3.2"), {}, {}), decode(512, 4096), {"expert_gate_up", "expert_down"});
-  for (const auto& l : {Layout{.tp = 8, .ep = 8}, Layout{.tp = 8, .etp = 8}, Layout{.dp = 8, .ep = 8}, Layout{.dp = 8, .etp = 8}, Layout{.tp = 4, .dp = 2, .etp = 2, .ep = 4}}) {
-    const auto shared = static_cast<double>(gpus(l)) * flops(plan(find_model("deepseek-v3.2"), l, {}), decode(512 / l.dp, 4096), {"expert_gate_up", "expert_down"});
+  for (const auto& l : {Layout{.tp = 8, .ep = 8}, Layout{.tp = 8, .etp = 8}, Layout{.dp = 8, .ep = 8}, Layout{.dp = 8, .etp = 8},
+                        Layout{.tp = 4, .dp = 2, .etp = 2, .ep = 4}}) {
+    const auto shared =
+        static_cast<double>(gpus(l)) * flops(plan(find_model("deepseek-v3.2"), l, {}), decode(512 / l.dp, 4096), {"expert_gate_up", "expert_down"});
     EXPECT_GE(shared, whole * (1 - 1e-12)) << label(l);
     EXPECT_LT(shared, whole * 1.1) << label(l);
   }
@@ -153,8 +173,7 @@ TEST(Plan, MixedStorageIsQuantisedForItsReader) {
   for (const auto& block : p.stages[0].blocks)
     for (const auto& step : block.steps) {
       const auto* gemm = std::get_if<Gemm<std::int64_t>>(&step.op);
-      for (const auto& o : step.operands)
-        EXPECT_TRUE(!gemm || o.role != Role::input || block.activations[o.id].type == gemm->activation) << step.label;
+      for (const auto& o : step.operands) EXPECT_TRUE(!gemm || o.role != Role::input || block.activations[o.id].type == gemm->activation) << step.label;
     }
 }
 
@@ -182,8 +201,8 @@ TEST(Plan, PathFollowsTheGroup) {
   const Policy p;
   EXPECT_EQ(choose_path(v3, p, Attention::mla, {1, 4096, 0}), Path::dense_mha);
   EXPECT_EQ(choose_path(v3, p, Attention::mla, {1, 2, 4096}), Path::dense_mqa);
-  EXPECT_EQ(choose_path(v32, p, Attention::mla_sparse, {1, 2048, 0}), Path::dense_mha);     // all keys are chosen
-  EXPECT_EQ(choose_path(v32, p, Attention::mla_sparse, {1, 4096, 0}), Path::masked_mha);    // fewer multiply-adds than sparse MQA
+  EXPECT_EQ(choose_path(v32, p, Attention::mla_sparse, {1, 2048, 0}), Path::dense_mha);   // all keys are chosen
+  EXPECT_EQ(choose_path(v32, p, Attention::mla_sparse, {1, 4096, 0}), Path::masked_mha);  // fewer multiply-adds than sparse MQA
   EXPECT_EQ(choose_path(v32, p, Attention::mla_sparse, {1, 32'768, 0}), Path::sparse_prefill);
   EXPECT_EQ(choose_path(v32, p, Attention::mla_sparse, {1, 2, 100}), Path::sparse_decode);
   EXPECT_EQ(choose_path(v32, {.dense_decode_max_context = -1}, Attention::mla_sparse, {1, 2, 100}), Path::dense_mqa);

@@ -6,7 +6,9 @@ namespace fathom::model_spec {
 namespace {
 
 template <class A, class B>
-concept Addable = requires(A a, B b) { a + b; };
+concept Addable = requires(A a, B b) {
+  a + b;
+};
 
 TEST(Units, QuotientsAndProductsCarryTheirDimension) {
   static_assert(std::is_same_v<decltype(Bytes{} / BytesPerSecond{}), Seconds>);

@@ -45,6 +45,15 @@ TEST(Estimate, UtilisationAndPriceScaleCosts) {
   EXPECT_NEAR(half.costs->input_hit, full.costs->input_hit * 3, 1e-12);
 }
 
+TEST(Estimate, PromptsThatFillMemoryBeforeAChunkRunInSmallerBatches) {
+  auto s = scenario();
+  s.workload = {.isl = 128'000, .osl = 1000, .prefix = 127'000};  // sixteen of 1,000 new tokens would fill a chunk
+  const auto e = estimate(s);
+  EXPECT_EQ(e.prefill.reason, "");
+  EXPECT_EQ(e.prefill.batch.sequences(), e.prefill.fit.largest_batch);
+  EXPECT_LT(e.prefill.batch.sequences(), 16);
+}
+
 TEST(Estimate, LongPromptsRunInChunks) {
   auto s = scenario();
   s.workload = {.isl = 100'000, .osl = 1000};
@@ -110,6 +119,9 @@ TEST(Estimate, ReasonsWhyNot) {
   s.decode.policy.mtp_depth = 1;
   s.model.num_nextn_predict_layers = 0;
   EXPECT_EQ(estimate(s).decode.reason, "nextn = 1 drafts a step, but deepseek-v3.2 has no multi-token prediction layer");
+  s = scenario();
+  s.model.storage.routed_experts = DType::fp4;
+  EXPECT_EQ(estimate(s).decode.reason, "h800_sxm has no rate for fp4 products, which fp4 weights need");
   s.decode.layout.tp = 3;
   EXPECT_EQ(estimate(s).decode.reason, "128 attention heads are not divisible by tp = 3");
 }

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/simulator/fixture.h"
 #include "model_spec/error.h"
+#include "tests/simulator/fixture.h"
 
 namespace fathom::simulator {
 namespace {

@@ -8,8 +8,8 @@
 #include <new>
 #include <tuple>
 
-#include "tests/simulator/fixture.h"
 #include "model_spec/memory.h"
+#include "tests/simulator/fixture.h"
 
 // Every allocation of this program counts.
 static std::int64_t allocations = 0;
