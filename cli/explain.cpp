@@ -89,7 +89,7 @@ class Explanation {
       time("time_vector", t.vector, "vector_flops / vector_rate", fmt::format("{} / {}", number_text(c.vector_flops), number_text(profile_.vector().value)),
            "datasheet: " + source("fp32_vector_TFLOPS"));
     time("time_wire", t.wire, "sent_bytes / link_rate", fmt::format("{} / {:.6g}", number_text(c.sent_bytes), c.sent_bytes / t.wire.value), measured);
-    time("time_fixed", t.fixed, "cost of a kernel or an exchange whatever its size", fmt::format("{:.6g}", t.fixed.value), "");
+    time("time_fixed", t.fixed, "cost of a kernel or an exchange whatever its size", fmt::format("{:.6g}", t.fixed.value * 1e6), "");
     const auto longest = t.total - t.fixed;
     time("time_total", t.total, "time_fixed + max(time_compute, time_memory, time_vector, time_wire)",
          fmt::format("{:.6g} + {:.6g}", t.fixed.value * 1e6, longest.value * 1e6), "");

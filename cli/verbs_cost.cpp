@@ -117,8 +117,10 @@ Table errors_table(const Scenario& s, const std::vector<Curve>& curves) {
 
 std::string service_note(const Curve& c) {
   return fmt::format(
-      "{} service, fixed beforehand: {} on {} with {} redundant experts, {} {} a rank, mean context {} tokens, ${:.2f} per GPU-hour, calibration {}", c.name,
-      label(c.service.layout), c.profile.name, c.service.layout.redundant_experts, c.service.batch, c.phase == CurvePhase::prefill ? "tokens" : "sequences",
+      "{} service, fixed beforehand: {} on {} with {} redundant experts, {} {} a rank, overlap {}, {} drafts, mean context {} tokens, ${:.2f} per GPU-hour, "
+      "calibration {}",
+      c.name, label(c.service.layout), c.profile.name, c.service.layout.redundant_experts, c.service.batch,
+      c.phase == CurvePhase::prefill ? "tokens" : "sequences", overlap_names[static_cast<std::size_t>(c.service.policy.overlap)], c.service.policy.mtp_depth,
       c.service.mean_context, c.usd_per_gpu_hour, c.calibration.name);
 }
 
