@@ -131,8 +131,10 @@ std::string source_of(const OpTime& t) { return fmt::format("{}{}", name_of(t.pr
 
 std::vector<Table> phase_tables(const Scenario& s, const Estimate& e) {
   const std::vector<std::pair<std::string, Side>> sides{{"prefill", {&s, &s.prefill, &e.prefill, true}}, {"decode", {&s, &s.decode, &e.decode, false}}};
-  return {table_of<Side>("phases", "", Form::columns, phase_columns, sides),
-          table_of<Side>("memory_per_gpu", "Memory of the fullest GPU, GB", Form::columns, memory_columns, sides)};
+  std::vector<Table> tables{table_of<Side>("phases", "", Form::columns, phase_columns, sides)};
+  const bool planned = e.prefill.fit.limit > Bytes{} || e.decode.fit.limit > Bytes{};  // else a layout was refused before memory was counted
+  if (planned) tables.push_back(table_of<Side>("memory_per_gpu", "Memory of the fullest GPU, GB", Form::columns, memory_columns, sides));
+  return tables;
 }
 
 Table request_table(const Scenario& s, const Estimate& e) {
