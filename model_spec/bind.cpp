@@ -17,21 +17,21 @@ Sizes sizes_of(const Plan& p, const Batch& batch, Attention kind, const BoundPla
   const auto& l = p.layout;
   z.rows[index(Rows::tokens)] = tokens;
   z.rows[index(Rows::slice)] = (tokens + l.tp - 1) / l.tp;
-  z.rows[index(Rows::gathered)] = tokens * l.dp;
+  z.rows[index(Rows::gathered)] = batch.all_tokens(l.dp);
   z.rows[index(Rows::sampled)] = batch.sampled;
-  z.rows[index(Rows::sequences)] = batch.sequences();
+  z.rows[index(Rows::drafted)] = batch.drafted < 0 ? batch.sequences() : batch.drafted;
   for (std::size_t g = 0; g < batch.groups.size(); ++g) {
     const auto& group = batch.groups[g];
     const auto path = index(bound.paths[g][index(kind)]);
     z.path_tokens[path] += group.sequences * group.new_tokens;
     z.path_cached[path] += group.sequences * group.cached_tokens;
   }
-  z.transport = choose_transport(p.policy, z.rows[index(Rows::slice)]);
+  z.transport = choose_transport(p.policy, (batch.most_tokens() + l.tp - 1) / l.tp);
   if (p.model.n_routed_experts == 0) return z;
-  z.load = expected_load(p.model, l, p.routing, tokens * l.dp);
+  z.load = expected_load(p.model, l, p.routing, batch.all_tokens(l.dp));
   if (has_dispatch(l) && z.transport == Transport::low_latency)  // a slot for every token that any rank may send to any expert here
     z.load.capacity = local_experts(p.model, l) * stage_ranks(l) * low_latency_slots(p.policy, z.rows[index(Rows::slice)]);
-  z.received = static_cast<double>(tokens * l.dp) * p.routing.distinct_ranks / static_cast<double>(l.ep);
+  z.received = static_cast<double>(batch.all_tokens(l.dp)) * p.routing.distinct_ranks / static_cast<double>(l.ep);
   return z;
 }
 

@@ -28,18 +28,6 @@ constexpr std::string_view harmless[] = {"_name_or_path",     "attention_dropout
                                          "return_dict",       "router_aux_loss_coef", "seq_aux",
                                          "tokenizer_class",   "transformers_version", "use_cache"};
 
-struct Flag {
-  std::string_view key;
-  bool understood;
-};
-constexpr Flag flags[] = {{"attention_bias", false}, {"mlp_bias", false},       {"tie_word_embeddings", false},
-                          {"norm_topk_prob", true},  {"rope_interleave", true}, {"indexer_rope_interleave", false}};
-
-struct Choice {
-  std::string_view key, understood;
-};
-constexpr Choice choices[] = {{"hidden_act", "silu"}, {"scoring_func", "sigmoid"}, {"topk_method", "noaux_tc"}};
-
 // Reads characters and knows how many were read: the place of whatever the parser has just seen.
 struct CountingIterator {
   using iterator_category = std::input_iterator_tag;
@@ -161,7 +149,7 @@ TomlValue parse_json(std::string_view text, const std::string& file) {
 std::string read_architecture(TomlReader& in, Problems& problems) {
   const std::string model_type = in.string("model_type");
   const auto architectures = in.strings_or("architectures", {});
-  const std::string_view expected = model_type == "deepseek_v32" ? "DeepseekV32ForCausalLM" : "DeepseekV3ForCausalLM";
+  const std::string_view expected = hf_architecture(model_type);
   const auto refuse = [&](std::string_view key, std::string_view given) {
     in.problem(key, fmt::format("architecture {} is not understood; Fathom reads deepseek_v3 (DeepseekV3ForCausalLM) and deepseek_v32 (DeepseekV32ForCausalLM)",
                                 toml_string(given)));
@@ -176,10 +164,10 @@ std::string read_architecture(TomlReader& in, Problems& problems) {
 }
 
 void read_fixed_choices(TomlReader& in, const ModelSpec& m) {
-  for (const auto& f : flags) {
+  for (const auto& f : hf_flags) {
     if (in.boolean_or(f.key, f.understood) != f.understood) in.problem(f.key, fmt::format("{} is not understood", !f.understood));
   }
-  for (const auto& c : choices) {
+  for (const auto& c : hf_choices) {
     const std::string given = in.string_or(c.key, std::string(c.understood));
     if (given != c.understood) in.problem(c.key, fmt::format("{} is not understood, only \"{}\"", toml_string(given), c.understood));
   }

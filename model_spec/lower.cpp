@@ -25,7 +25,8 @@ void note_uses(Block& block) {
 
 void add_gather(BlockBuilder& b, const Lowering& w, const char* label, std::uint8_t logits, Rows rows) {
   if (w.layout.tp == 1) return;
-  b.add(label, AllGather<std::int64_t>{.ranks = w.layout.tp, .width = w.model.vocab_size, .type = DType::fp32}, rows, {in(logits), out(logits)});
+  b.add(label, AllGather<std::int64_t>{.ranks = w.layout.tp, .width = w.model.vocab_size, .type = DType::fp32}, rows,
+        {part(in(logits), 0, w.model.vocab_size / w.layout.tp), out(logits)});
 }
 
 // Vocabulary rows are sharded over tp: every rank looks up its own and the sum has them all.
@@ -42,7 +43,7 @@ void add_head(BlockBuilder& b, const Lowering& w, const char* label, const char*
   const auto id = b.activation("sampled_id", rows, 1, DType::int32);
   auto product = projection(m.hidden_size, m.vocab_size / w.layout.tp, m.storage.embedding);
   product.output = DType::fp32;
-  b.add(label, product, rows, {in(x), weight(head), out(logits)});
+  b.add(label, product, rows, {in(x), weight(head), part(out(logits), 0, product.out)});  // this rank's share of the vocabulary
   add_gather(b, w, gather, logits, rows);
   b.add(sample, Sample<std::int64_t>{.vocab = m.vocab_size}, rows, {in(logits), out(id)});
 }
@@ -60,7 +61,8 @@ Block head_block(const Lowering& w) {
   // The prediction layer reads the normed state of every token, the head only of those that are sampled.
   const auto rows = w.policy.mtp_depth > 0 ? Rows::tokens : Rows::sampled;
   const auto x = b.activation("final", rows, d, DType::bf16);
-  b.add("final_norm", RmsNorm<std::int64_t>{.width = d, .residual = true}, rows, {in(r.delta), in(r.sum), weight(Weight::final_norm), out(x)});
+  if (w.policy.mtp_depth > 0) b.persist(x);
+  b.add("final_norm", RmsNorm<std::int64_t>{.width = d, .residual = true}, rows, {in(r.delta), in(r.sum), out(r.sum), weight(Weight::final_norm), out(x)});
   add_head(b, w, "lm_head", "logits_all_gather", "sample", Weight::lm_head, x, Rows::sampled);
   return b.take();
 }
@@ -89,17 +91,18 @@ Block mtp_block(const Lowering& w) {
   const auto r = residual(b, w);
   const auto embedded = b.activation("mtp_embedded", Rows::tokens, d, DType::bf16);
   const auto joined = b.activation("mtp_joined", Rows::tokens, 2 * d, DType::bf16);
-  const auto hidden = b.activation("mtp_hidden", Rows::tokens, d, DType::bf16);
+  auto hidden = r.sum;
+  if (w.policy.mtp_normed_hidden) b.persist(hidden = b.activation("final", Rows::tokens, d, DType::bf16));
   add_embedding(b, w, "mtp_embedding", "mtp_embedding_all_reduce", Weight::mtp_embed_tokens, embedded);
-  b.add("mtp_enorm", RmsNorm<std::int64_t>{.width = d}, Rows::tokens, {in(embedded), weight(Weight::mtp_enorm), out(joined)});
-  b.add("mtp_hnorm", RmsNorm<std::int64_t>{.width = d}, Rows::tokens, {in(hidden), weight(Weight::mtp_hnorm), out(joined)}).launched = !w.policy.fused;
+  b.add("mtp_enorm", RmsNorm<std::int64_t>{.width = d}, Rows::tokens, {in(embedded), weight(Weight::mtp_enorm), part(out(joined), 0, d)});
+  b.add("mtp_hnorm", RmsNorm<std::int64_t>{.width = d}, Rows::tokens, {in(hidden), weight(Weight::mtp_hnorm), part(out(joined), d, d)}).launched = !w.policy.fused;
   b.add("mtp_eh_proj", projection(2 * d, d, m.storage.embedding), Rows::tokens, {in(joined), weight(Weight::mtp_eh_proj), out(r.delta)});
   const auto run = mtp_layer(m);
   lower_attention(b, w, run.attention, r, true);
   lower_ffn(b, w, run.ffn, r);
-  const auto x = b.activation("mtp_final", Rows::sequences, d, DType::bf16);
-  b.add("mtp_norm", RmsNorm<std::int64_t>{.width = d, .residual = true}, Rows::sequences, {in(r.delta), in(r.sum), weight(Weight::mtp_norm), out(x)});
-  add_head(b, w, "mtp_lm_head", "mtp_logits_all_gather", "mtp_sample", Weight::mtp_lm_head, x, Rows::sequences);
+  const auto x = b.activation("mtp_final", Rows::drafted, d, DType::bf16);
+  b.add("mtp_norm", RmsNorm<std::int64_t>{.width = d, .residual = true}, Rows::drafted, {in(r.delta), in(r.sum), out(r.sum), weight(Weight::mtp_norm), out(x)});
+  add_head(b, w, "mtp_lm_head", "mtp_logits_all_gather", "mtp_sample", Weight::mtp_lm_head, x, Rows::drafted);
   auto block = b.take();
   block.attention = run.attention;
   return block;
@@ -180,7 +183,7 @@ std::uint8_t quantised(BlockBuilder& b, const char* label, std::uint8_t x, Rows 
   const auto type = activation_for(weight);
   if (b.type_of(x) == type || !has_scales(type)) return x;
   const auto y = b.activation(label, rows, columns, type);
-  b.add(label, Quantise<std::int64_t>{.width = columns, .output = type}, rows, {in(x), out(y)}).paths = paths;
+  b.add(label, Quantise<std::int64_t>{.width = columns, .output = type}, rows, {part(in(x), 0, columns), out(y)}).paths = paths;
   return y;
 }
 

@@ -18,6 +18,7 @@ class BlockBuilder {
     return static_cast<std::uint8_t>(block_.activations.size() - 1);
   }
   void persist(std::uint8_t activation) { block_.activations[activation].persists = true; }
+  void stand_for(std::uint8_t activation, std::uint8_t other) { block_.activations[activation].otherwise = other; }
   [[nodiscard]] DType type_of(std::uint8_t activation) const { return block_.activations[activation].type; }
   // The step just added can be changed through the reference until the next one is added.
   Step& add(const char* label, Op op, Rows rows, std::initializer_list<Operand> operands);
@@ -31,6 +32,10 @@ constexpr Operand in(std::uint8_t id) { return {Role::input, id}; }
 constexpr Operand out(std::uint8_t id) { return {Role::output, id}; }
 constexpr Operand weight(Weight w) { return {Role::weight, static_cast<std::uint8_t>(w)}; }
 constexpr Operand reads(Cache c) { return {Role::cache_read, static_cast<std::uint8_t>(c)}; }
+// Columns `first` .. `first + columns` of it.
+constexpr Operand part(Operand of, std::int64_t first, std::int64_t columns) {
+  return {of.role, of.id, static_cast<std::int32_t>(first), static_cast<std::int32_t>(columns)};
+}
 constexpr Operand writes(Cache c) { return {Role::cache_write, static_cast<std::uint8_t>(c)}; }
 
 // What lowering a block needs to know.
@@ -59,6 +64,7 @@ constexpr Gemm<std::int64_t> projection(std::int64_t in, std::int64_t out, DType
   return {.in = in, .out = out, .weight = weight, .activation = activation_for(weight), .output = DType::bf16};
 }
 // Quantises an activation for weights stored as `weight`, unless its producer already did. Returns the activation to read.
+// columns: the first of x, all that are quantised.
 std::uint8_t quantised(BlockBuilder&, const char* label, std::uint8_t x, Rows rows, std::int64_t columns, DType weight, PathSet paths = all_paths);
 
 }  // namespace fathom::model_spec

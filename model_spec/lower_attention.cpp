@@ -58,15 +58,20 @@ std::uint8_t lower_query(BlockBuilder& b, const Lowering& w, Inputs& inputs) {
   inputs.q_latent_index = keep ? b.activation("q_normed_bf16", Rows::tokens, m.q_lora_rank, DType::bf16) : q_normed;
   b.add("q_a_norm", RmsNorm<std::int64_t>{.width = m.q_lora_rank, .output = type, .keep_bf16 = keep}, Rows::tokens,
         {in(inputs.q_latent), weight(Weight::q_a_layernorm), out(q_normed), out(inputs.q_latent_index)});
-  b.add("kv_a_norm", RmsNorm<std::int64_t>{.width = m.kv_lora_rank}, Rows::tokens, {in(inputs.kv), weight(Weight::kv_a_layernorm), out(inputs.kv)}).launched =
-      !w.policy.fused;
+  b.add("kv_a_norm", RmsNorm<std::int64_t>{.width = m.kv_lora_rank}, Rows::tokens,
+        {part(in(inputs.kv), 0, m.kv_lora_rank), weight(Weight::kv_a_layernorm), part(out(inputs.kv), 0, m.kv_lora_rank)})
+      .launched = !w.policy.fused;
   inputs.q_latent = quantised(b, "q_quantise", q_normed, Rows::tokens, m.q_lora_rank, m.storage.attention);
   if (m.storage.indexer == m.storage.attention) inputs.q_latent_index = inputs.q_latent;
   const auto q = b.activation("q", Rows::tokens, w.heads() * qk_head_dim(m), DType::bf16);
   b.add("q_b", projection(m.q_lora_rank, w.heads() * qk_head_dim(m), m.storage.attention), Rows::tokens,
         {in(inputs.q_latent), weight(Weight::q_b_proj), out(q)});
-  b.add("rope_q", Rope<std::int64_t>{.heads = w.heads(), .dims = m.qk_rope_head_dim}, Rows::tokens, {in(q), out(q)});
-  b.add("rope_k", Rope<std::int64_t>{.heads = 1, .dims = m.qk_rope_head_dim}, Rows::tokens, {in(inputs.kv), out(inputs.kv)}).launched = !w.policy.fused;
+  const auto rope = m.qk_rope_head_dim;
+  b.add("rope_q", Rope<std::int64_t>{.heads = w.heads(), .dims = rope}, Rows::tokens,
+        {part(in(q), m.qk_nope_head_dim, rope), part(out(q), m.qk_nope_head_dim, rope)});
+  b.add("rope_k", Rope<std::int64_t>{.heads = 1, .dims = rope}, Rows::tokens,
+        {part(in(inputs.kv), m.kv_lora_rank, rope), part(out(inputs.kv), m.kv_lora_rank, rope)})
+      .launched = !w.policy.fused;
   b.add("latent_cache_write", LatentCacheWrite<std::int64_t>{.latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .format = w.policy.cache}, Rows::tokens,
         {in(inputs.kv), writes(Cache::latent)})
       .launched = !w.policy.fused;
@@ -81,7 +86,7 @@ void lower_index_key(BlockBuilder& b, const Lowering& w, const Inputs& inputs) {
   b.add("index_k_norm", LayerNorm<std::int64_t>{.width = i.index_head_dim}, Rows::tokens,
         {in(inputs.index_key), weight(Weight::index_k_norm_weight), weight(Weight::index_k_norm_bias), out(inputs.index_key)});
   b.add("index_rope_k", Rope<std::int64_t>{.heads = 1, .dims = w.model.qk_rope_head_dim, .interleaved = false}, Rows::tokens,
-        {in(inputs.index_key), out(inputs.index_key)})
+        {part(in(inputs.index_key), 0, w.model.qk_rope_head_dim), part(out(inputs.index_key), 0, w.model.qk_rope_head_dim)})
       .launched = !w.policy.fused;
   b.add("index_hadamard_k", Hadamard<std::int64_t>{.heads = 1, .width = i.index_head_dim, .stages = stages, .output = DType::fp8_row}, Rows::tokens,
         {in(inputs.index_key), out(k8)})
@@ -106,7 +111,8 @@ std::uint8_t lower_index_choice(BlockBuilder& b, const Lowering& w, const Inputs
   };
   const auto latent = quantised(b, "index_q_quantise", inputs.q_latent_index, Rows::path, m.q_lora_rank, m.storage.indexer, indexed_paths);
   add("index_wq_b", projection(m.q_lora_rank, width, m.storage.indexer), Rows::path, {in(latent), weight(Weight::index_wq_b), out(q)});
-  add("index_rope_q", Rope<std::int64_t>{.heads = i.index_n_heads, .dims = m.qk_rope_head_dim, .interleaved = false}, Rows::path, {in(q), out(q)});
+  add("index_rope_q", Rope<std::int64_t>{.heads = i.index_n_heads, .dims = m.qk_rope_head_dim, .interleaved = false}, Rows::path,
+      {part(in(q), 0, m.qk_rope_head_dim), part(out(q), 0, m.qk_rope_head_dim)});
   add("index_hadamard_q", Hadamard<std::int64_t>{.heads = i.index_n_heads, .width = i.index_head_dim, .stages = stages, .output = DType::fp8_row}, Rows::path,
       {in(q), out(q8)})
       .launched = !w.policy.fused;
@@ -129,12 +135,14 @@ void lower_mha(BlockBuilder& b, const Lowering& w, const Core& core, bool sparse
   const auto& m = w.model;
   const auto width = w.heads() * (m.qk_nope_head_dim + m.v_head_dim);
   const auto context = b.activation("context", Rows::context, latent_dim(m), DType::bf16);
+  b.stand_for(context, core.kv);  // if nothing is cached, the new tokens are the whole context
   const auto expanded = b.activation("kv_expanded", Rows::context, width, DType::bf16);
   b.add("latent_cache_read_mha", LatentCacheRead<std::int64_t>{.latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .format = w.policy.cache}, Rows::cached,
         {in(core.kv), reads(Cache::latent), out(context)})
       .paths = mha_paths;
   const auto x = quantised(b, "context_quantise", context, Rows::context, m.kv_lora_rank, m.storage.attention, mha_paths);
-  b.add("kv_b", projection(m.kv_lora_rank, width, m.storage.attention), Rows::context, {in(x), weight(Weight::kv_b_proj), out(expanded)}).paths = mha_paths;
+  b.add("kv_b", projection(m.kv_lora_rank, width, m.storage.attention), Rows::context,
+        {part(in(x), 0, m.kv_lora_rank), weight(Weight::kv_b_proj), out(expanded)}).paths = mha_paths;
   DenseMha<std::int64_t> mha{.heads = w.heads(), .nope = m.qk_nope_head_dim, .rope = m.qk_rope_head_dim, .v = m.v_head_dim};
   b.add("mha", mha, Rows::group, {in(core.q), in(expanded), in(context), out(core.result)}).paths = bit(Path::dense_mha);
   if (!sparse) return;
@@ -147,7 +155,8 @@ void lower_mqa(BlockBuilder& b, const Lowering& w, const Core& core, bool sparse
   const auto q = b.activation("q_absorbed", Rows::path, w.heads() * latent_dim(m), DType::bf16);
   const auto o = b.activation("o_latent", Rows::path, w.heads() * m.kv_lora_rank, DType::bf16);
   b.add("absorb_q", BatchedGemm<std::int64_t>{.heads = w.heads(), .in = m.qk_nope_head_dim, .out = m.kv_lora_rank}, Rows::path,
-        {in(core.q), weight(Weight::kv_b_proj), out(q)})
+        {part(in(core.q), 0, m.qk_nope_head_dim), part(weight(Weight::kv_b_proj), 0, m.qk_nope_head_dim), part(out(q), 0, m.kv_lora_rank),
+         part(in(core.q), m.qk_nope_head_dim, m.qk_rope_head_dim), part(out(q), m.kv_lora_rank, m.qk_rope_head_dim)})  // the RoPE part goes along
       .paths = mqa_paths;
   b.add("mqa", DenseMqa<std::int64_t>{.heads = w.heads(), .latent = m.kv_lora_rank, .rope = m.qk_rope_head_dim, .cache = w.policy.cache}, Rows::group,
         {in(q), reads(Cache::latent), out(o)})
@@ -168,7 +177,7 @@ void lower_mqa(BlockBuilder& b, const Lowering& w, const Core& core, bool sparse
     b.add("sparse_mla_prefill", mla, Rows::group, {in(q), in(core.chosen), keys, out(o)}).paths = bit(Path::sparse_prefill);
   }
   b.add("absorb_v", BatchedGemm<std::int64_t>{.heads = w.heads(), .in = m.kv_lora_rank, .out = m.v_head_dim}, Rows::path,
-        {in(o), weight(Weight::kv_b_proj), out(core.result)})
+        {in(o), part(weight(Weight::kv_b_proj), m.qk_nope_head_dim, m.v_head_dim), out(core.result)})
       .paths = mqa_paths;
 }
 

@@ -46,7 +46,8 @@ enum class Exchange { none, dispatch, gather };  // none: every rank holds all t
 Exchange exchange_of(const Layout& l) { return l.dp == 1 ? Exchange::none : has_dispatch(l) ? Exchange::dispatch : Exchange::gather; }
 
 // The rows this rank's experts read, sorted by expert.
-std::uint8_t lower_to_experts(BlockBuilder& b, const Lowering& w, Exchange exchange, std::uint8_t x, std::uint8_t chosen, DType type) {
+// `chosen` becomes the choices of those rows' tokens.
+std::uint8_t lower_to_experts(BlockBuilder& b, const Lowering& w, Exchange exchange, std::uint8_t x, std::uint8_t& chosen, DType type) {
   const auto& l = w.layout;
   const auto d = w.model.hidden_size;
   const auto rows = b.activation("expert_x", Rows::routed, d, type);
@@ -57,11 +58,16 @@ std::uint8_t lower_to_experts(BlockBuilder& b, const Lowering& w, Exchange excha
   }
   const auto received = b.activation("received", exchange == Exchange::gather ? Rows::gathered : Rows::routed, d, type);
   if (exchange == Exchange::gather) {
+    const auto all = b.activation("all_experts", Rows::gathered, 2 * w.model.num_experts_per_tok, DType::int32);
     b.add("moe_all_gather", AllGather<std::int64_t>{.ranks = stage_ranks(l), .width = d, .type = type}, Rows::gathered, {in(x), out(received)});
+    b.add("experts_all_gather", AllGather<std::int64_t>{.ranks = stage_ranks(l), .width = 2 * w.model.num_experts_per_tok, .type = DType::int32},
+          Rows::gathered, {in(chosen), out(all)})
+        .launched = false;  // one exchange with the one before
+    chosen = all;
     b.add("permute", permute, Rows::routed, {in(received), in(chosen), out(rows)});
     return rows;
   }
-  Dispatch<std::int64_t> dispatch{.ranks = stage_ranks(l), .hidden = d, .type = type, .transport = Transport::normal};
+  Dispatch<std::int64_t> dispatch{.ranks = stage_ranks(l), .hidden = d, .topk = w.model.num_experts_per_tok, .type = type, .transport = Transport::normal};
   b.add("dispatch", dispatch, Rows::slice, {in(x), in(chosen), out(received)}).transports = only(Transport::normal);
   b.add("permute", permute, Rows::routed, {in(received), in(chosen), out(rows)}).transports = only(Transport::normal);
   dispatch.transport = Transport::low_latency;
@@ -123,7 +129,7 @@ void lower_moe(BlockBuilder& b, const Lowering& w, const Residual& r) {
   const auto [x, x_bf16] = lower_norm(b, w, r, m.storage.routed_experts, true);
 
   const auto logits = b.activation("router_logits", Rows::tokens, m.n_routed_experts, DType::fp32);
-  const auto chosen = b.activation("experts", Rows::tokens, 2 * m.num_experts_per_tok, DType::int32);
+  auto chosen = b.activation("experts", Rows::tokens, 2 * m.num_experts_per_tok, DType::int32);
   auto router = projection(d, m.n_routed_experts, m.storage.embedding);
   router.output = DType::fp32;
   b.add("router", router, Rows::tokens, {in(x_bf16), weight(Weight::router), out(logits)});

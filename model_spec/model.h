@@ -86,6 +86,10 @@ struct SpecProblem {
 };
 std::vector<SpecProblem> check(const ModelSpec&);
 
+// model_cut.cpp. The model made smaller: its first `layers` layers, `experts` routed experts; prediction layers stay. Throws Error{usage} for
+// more than there are and for experts that cannot be grouped or chosen as the model does.
+ModelSpec cut(ModelSpec, std::optional<std::int64_t> layers, std::optional<std::int64_t> experts);
+
 // model_toml.cpp. Reads the declarative spec; `file` names it in errors. Throws Error{bad_file} with every problem of the file.
 ModelSpec read_model_toml(std::string_view text, const std::string& file);
 // The spec as TOML in schema order, a comment per key; reads back equal.
@@ -94,6 +98,9 @@ std::string write_model_toml(const ModelSpec&);
 // hf_config.cpp. The same spec from a Hugging Face config.json (model_type deepseek_v3 or deepseek_v32, layers_block: config keys as
 // published). An architecture or a quantisation that is not understood is refused by name. Throws Error{bad_file}.
 ModelSpec read_hf_config(std::string_view json, const std::string& file);
+// hf_config_write.cpp. A config.json that reads back as the same model but for name, aliases and source, which it has no keys for. Throws
+// Error{usage} for a spec that it cannot express: storage that differs between classes, sparse attention in some layers only.
+std::string write_hf_config(const ModelSpec&);
 
 // shipped.cpp. Specs compiled into the library, then files in the user's configuration folder, then a path: see find_model.
 struct ModelSource {

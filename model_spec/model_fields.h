@@ -92,6 +92,22 @@ inline constexpr std::array<StorageField, 6> storage_fields{{
     {"embedding", &Storage::embedding, "also the head, norms, gate, weights_proj and eh_proj: bf16 or fp32"},
 }};
 
+// What a config.json may choose and this family does not: the one value that is understood.
+struct HfFlag {
+  std::string_view key;
+  bool understood;
+};
+inline constexpr HfFlag hf_flags[] = {{"attention_bias", false}, {"mlp_bias", false},       {"tie_word_embeddings", false},
+                                      {"norm_topk_prob", true},  {"rope_interleave", true}, {"indexer_rope_interleave", false}};
+struct HfChoice {
+  std::string_view key, understood;
+};
+inline constexpr HfChoice hf_choices[] = {{"hidden_act", "silu"}, {"scoring_func", "sigmoid"}, {"topk_method", "noaux_tc"}};
+// Of a model_type, as it stands in "architectures".
+constexpr std::string_view hf_architecture(std::string_view model_type) {
+  return model_type == "deepseek_v32" ? "DeepseekV32ForCausalLM" : "DeepseekV3ForCausalLM";
+}
+
 inline constexpr std::int64_t max_layers = 100'000;
 inline constexpr std::array<std::string_view, 2> model_types{"deepseek_v3", "deepseek_v32"};
 inline constexpr std::array<std::string_view, 2> attention_names{"mla", "mla_sparse"};  // in the order of Attention

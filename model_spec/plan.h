@@ -27,7 +27,7 @@ enum class Rows : std::uint8_t {
   slice,      // this tensor-parallel rank's share of them (tokens / tp, rounded up)
   gathered,   // tokens of all ranks of the stage
   sampled,    // rows that get logits
-  sequences,  // one row a sequence
+  drafted,    // rows that a prediction layer drafts a token from
   path,       // new tokens of the groups on the step's paths
   context,    // cached and new tokens of those groups
   cached,     // cached tokens of those groups
@@ -41,9 +41,11 @@ enum class Stream : std::uint8_t { compute, communication };
 // What a step touches: an activation, a weight (its index is a Weight), or a cache.
 enum class Role : std::uint8_t { none, input, output, weight, cache_read, cache_write };
 enum class Cache : std::uint8_t { latent, index };
+// `columns` columns from `first` on, 0 for all of them; of each head where the operator works on heads.
 struct Operand {
   Role role = Role::none;
   std::uint8_t id = 0;
+  std::int32_t first = 0, columns = 0;
 };
 using Operands = std::array<Operand, 8>;
 
@@ -56,7 +58,8 @@ struct Activation {
   PathSet paths = 0;                          // of the steps that write it
   std::uint8_t transports = 0;                // likewise
   std::uint16_t first_use = 0, last_use = 0;  // steps of its block
-  bool persists = false;                      // the residual stream: lives on after the block
+  bool persists = false;                      // lives on after the block, known by its name: the residual stream
+  std::int16_t otherwise = -1;                // the activation that it stands for in batches where no step writes it
 };
 
 // One operator at its place. Model sizes are filled in, batch sizes are not.

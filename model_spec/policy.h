@@ -59,6 +59,8 @@ struct Policy {
   std::int64_t low_latency_max_tokens = 256;
   DType combine_type = DType::bf16;  // dispatch sends what the experts read
   std::int64_t mtp_depth = 0;        // draft tokens a step, made by the prediction layer
+  // It reads the hidden state after the final norm, as serving engines feed it (DeepSeek has not said), or before.
+  bool mtp_normed_hidden = true;
   Overlap overlap = Overlap::none;
   std::int64_t chunked_prefill_tokens = 16384;  // most new tokens a rank works on in one step
   double index_logits_GB = 1;                   // workspace for scores; queries are chunked to fit

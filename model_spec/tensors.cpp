@@ -54,13 +54,13 @@ void add_attention(TableBuilder& b, const ModelSpec& m) {
   const auto s = m.storage.attention;
   const auto heads = m.num_attention_heads;
   b.owner(ranges(m, [](const LayerRun&) { return true; }));
-  b.layer(Weight::input_layernorm, "input_layernorm.weight", Part::norms, m.hidden_size, 1, DType::bf16);
-  b.layer(Weight::post_attention_layernorm, "post_attention_layernorm.weight", Part::norms, m.hidden_size, 1, DType::bf16);
+  b.layer(Weight::input_layernorm, "input_layernorm.weight", Part::norms, m.hidden_size, 1, m.storage.embedding);
+  b.layer(Weight::post_attention_layernorm, "post_attention_layernorm.weight", Part::norms, m.hidden_size, 1, m.storage.embedding);
   b.layer(Weight::q_a_proj, "self_attn.q_a_proj.weight", Part::attention, m.q_lora_rank, m.hidden_size, s);
-  b.layer(Weight::q_a_layernorm, "self_attn.q_a_layernorm.weight", Part::attention, m.q_lora_rank, 1, DType::bf16);
+  b.layer(Weight::q_a_layernorm, "self_attn.q_a_layernorm.weight", Part::attention, m.q_lora_rank, 1, m.storage.embedding);
   b.layer(Weight::q_b_proj, "self_attn.q_b_proj.weight", Part::attention, heads * qk_head_dim(m), m.q_lora_rank, s, Shard::rows_tp);
   b.layer(Weight::kv_a_proj, "self_attn.kv_a_proj_with_mqa.weight", Part::attention, latent_dim(m), m.hidden_size, s);
-  b.layer(Weight::kv_a_layernorm, "self_attn.kv_a_layernorm.weight", Part::attention, m.kv_lora_rank, 1, DType::bf16);
+  b.layer(Weight::kv_a_layernorm, "self_attn.kv_a_layernorm.weight", Part::attention, m.kv_lora_rank, 1, m.storage.embedding);
   b.layer(Weight::kv_b_proj, "self_attn.kv_b_proj.weight", Part::attention, heads * (m.qk_nope_head_dim + m.v_head_dim), m.kv_lora_rank, s, Shard::rows_tp);
   b.layer(Weight::o_proj, "self_attn.o_proj.weight", Part::attention, m.hidden_size, heads * m.v_head_dim, s, Shard::columns_tp);
 }
@@ -102,10 +102,10 @@ void add_mtp(TableBuilder& b, const ModelSpec& m) {
   const auto d = m.hidden_size;
   b.owner({{num_hidden_layers(m), m.num_nextn_predict_layers}});
   b.layer(Weight::mtp_embed_tokens, "embed_tokens.weight", Part::embedding, m.vocab_size, d, m.storage.embedding, Shard::rows_tp);
-  b.layer(Weight::mtp_enorm, "enorm.weight", Part::norms, d, 1, DType::bf16);
-  b.layer(Weight::mtp_hnorm, "hnorm.weight", Part::norms, d, 1, DType::bf16);
+  b.layer(Weight::mtp_enorm, "enorm.weight", Part::norms, d, 1, m.storage.embedding);
+  b.layer(Weight::mtp_hnorm, "hnorm.weight", Part::norms, d, 1, m.storage.embedding);
   b.layer(Weight::mtp_eh_proj, "eh_proj.weight", Part::attention, d, 2 * d, m.storage.embedding);
-  b.layer(Weight::mtp_norm, "shared_head.norm.weight", Part::norms, d, 1, DType::bf16);
+  b.layer(Weight::mtp_norm, "shared_head.norm.weight", Part::norms, d, 1, m.storage.embedding);
   b.layer(Weight::mtp_lm_head, "shared_head.head.weight", Part::head, m.vocab_size, d, m.storage.embedding, Shard::rows_tp);
 }
 

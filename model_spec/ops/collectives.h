@@ -72,14 +72,19 @@ Cost<N> cost(const ReduceScatter<N>& op) {
   return c;
 }
 
-// Bytes that travel with each token of a dispatch besides its activations: source rank, index and two spares (DeepEP's low-latency header).
+// Bytes that travel with each copy of a token besides its activations: source rank, index and two spares (DeepEP's low-latency header);
+// with the normal transport also the token's choice, an int32 id and an fp32 weight for each of its experts.
 inline constexpr int dispatch_header_bytes = 16;
+template <class N>
+N dispatch_header(Transport transport, const N& topk) {
+  return transport == Transport::normal ? dispatch_header_bytes + 8 * topk : N(dispatch_header_bytes);
+}
 
 // Tokens to the ranks of their experts. `copies`: expected copies of a token, the one to this rank itself included (topk for low_latency,
 // distinct ranks for normal), spread evenly over the ranks. x type[tokens, hidden].
 template <class N>
 struct Dispatch {
-  N ranks{}, tokens{}, hidden{};
+  N ranks{}, tokens{}, hidden{}, topk{};
   Expected<N> copies{};
   DType type = DType::fp8_row;
   Transport transport = Transport::normal;
@@ -88,14 +93,16 @@ struct Dispatch {
   static constexpr auto fields() {
     return std::tuple{Field{"ranks", "ranks", &Dispatch::ranks},      Field{"tokens", "tokens", &Dispatch::tokens},
                       Field{"hidden", "elements", &Dispatch::hidden}, Field{"copies", "copies", &Dispatch::copies},
-                      Field{"type", "type", &Dispatch::type},         Field{"transport", "transport", &Dispatch::transport}};
+                      Field{"topk", "experts", &Dispatch::topk},      Field{"type", "type", &Dispatch::type},
+                      Field{"transport", "transport", &Dispatch::transport}};
   }
 };
 
 template <class N>
 Cost<N> cost(const Dispatch<N>& op) {
   Cost<N> c;
-  c.sent_bytes = op.copies * (storage_bytes(op.type, op.tokens, op.hidden) + dispatch_header_bytes * op.tokens) * (op.ranks - 1) / op.ranks;
+  const N header = dispatch_header(op.transport, op.topk);
+  c.sent_bytes = op.copies * (storage_bytes(op.type, op.tokens, op.hidden) + header * op.tokens) * (op.ranks - 1) / op.ranks;
   return c;
 }
 

@@ -148,7 +148,7 @@ TEST(Plan, ExchangesOfLayouts) {
   EXPECT_EQ(exchanges({.tp = 8, .ep = 8}), (List{{"attn_all_reduce", 8, 64}, {"moe_all_reduce", 8, 64}}));
   EXPECT_EQ(exchanges({.tp = 8, .etp = 8}), (List{{"attn_all_reduce", 8, 64}, {"moe_all_reduce", 8, 64}}));
   EXPECT_EQ(exchanges({.dp = 8, .ep = 8}), (List{{"dispatch_ll", 8, 64}, {"combine_ll", 8, 64}}));
-  EXPECT_EQ(exchanges({.dp = 8, .etp = 8}), (List{{"moe_all_gather", 8, 512}, {"moe_reduce_scatter", 8, 512}}));
+  EXPECT_EQ(exchanges({.dp = 8, .etp = 8}), (List{{"moe_all_gather", 8, 512}, {"experts_all_gather", 8, 512}, {"moe_reduce_scatter", 8, 512}}));
   // Each of four tensor-parallel ranks sends its quarter of the tokens that they share.
   EXPECT_EQ(exchanges({.tp = 4, .dp = 2, .ep = 8}),
             (List{{"attn_all_reduce", 4, 64}, {"dispatch_ll", 8, 16}, {"shared_reduce_scatter", 4, 64}, {"combine_ll", 8, 16}, {"moe_tp_all_gather", 4, 64}}));

@@ -94,6 +94,17 @@ TEST(Tensors, ActiveParameters) {
   EXPECT_EQ(active_parameters(v3.spec, v3.table, true, true), 37'552'297'472);
 }
 
+TEST(Tensors, NormsAreStoredAsTheEmbedding) {
+  auto spec = find_model("deepseek-v3.2");
+  for (const auto type : {DType::bf16, DType::fp32}) {
+    spec.storage.embedding = type;
+    for (const auto& t : tensor_table(spec)) EXPECT_EQ(t.part == Part::norms ? t.storage : type, type) << t.name;
+  }
+  spec.storage.embedding = DType::bf16;
+  for (const auto id : {Weight::index_k_norm_weight, Weight::index_k_norm_bias, Weight::router_bias})  // fp32 whatever the rest
+    EXPECT_EQ(find(tensor_table(spec), id)->storage, DType::fp32);
+}
+
 TEST(Tensors, QuantisedStorage) {
   auto spec = find_model("deepseek-v3");
   spec.storage.routed_experts = DType::int4_group;
