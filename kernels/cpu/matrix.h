@@ -34,6 +34,10 @@ constexpr std::int64_t scale_index(DType type, std::int64_t columns, std::int64_
   const std::int64_t row = type == DType::fp8_block ? r / model_spec::scale_block : r;
   return row * ((columns + group - 1) / group) + c / group;
 }
+constexpr std::int64_t scale_size(DType type) {  // bytes
+  const ScaleType scale = scale_type(type);
+  return scale == ScaleType::fp32 ? 4 : scale == ScaleType::bf16 ? 2 : 1;
+}
 
 // A row-major [rows, columns] matrix in memory, Byte = std::byte or const std::byte. `stride` elements separate rows; numbers of four bits
 // stand two in a byte, the even one low. Scales are an array of their own, row-major.
@@ -41,19 +45,43 @@ template <class Byte>
 class MatrixOf {
  public:
   MatrixOf() = default;
-  MatrixOf(DType type, std::int64_t rows, std::int64_t columns, Byte* data, Byte* scales = nullptr)
-      : type_(type), rows_(rows), columns_(columns), stride_(columns), data_(data), scales_(scales) {}
+  MatrixOf(DType type, std::int64_t rows, std::int64_t columns, Byte* data, Byte* scales = nullptr) : MatrixOf(type, rows, columns, columns, data, scales) {}
   // Columns first .. first + columns of a matrix without scales.
   [[nodiscard]] MatrixOf slice(std::int64_t first, std::int64_t columns) const {
     assert(!model_spec::has_scales(type_) && first + columns <= columns_);
-    MatrixOf part(type_, rows_, columns, data_ + first * static_cast<std::int64_t>(model_spec::element_bytes(type_)));
-    part.stride_ = stride_;
+    return {type_, rows_, columns, stride_, data_ + bytes(first), nullptr};
+  }
+  // Rows first .. first + count, with their scales. Blocks of scales are not cut, nor are bytes.
+  [[nodiscard]] MatrixOf rows(std::int64_t first, std::int64_t count) const {
+    assert(first >= 0 && count >= 0 && first + count <= rows_);
+    assert(type_ != DType::fp8_block || first % model_spec::scale_block == 0);
+    assert(model_spec::element_bytes(type_) >= 1 || first * stride_ % 2 == 0);
+    MatrixOf part = *this;
+    part.rows_ = count;
+    part.data_ += bytes(first * stride_);
+    if (model_spec::has_scales(type_)) part.scales_ += scale_index(type_, columns_, first, 0) * scale_size(type_);
     return part;
+  }
+  // The same elements in order as [rows, columns]; scales must keep their meaning.
+  [[nodiscard]] MatrixOf reshaped(std::int64_t rows, std::int64_t columns) const {
+    assert(stride_ == columns_ && rows * columns == rows_ * columns_);
+    assert(!model_spec::has_scales(type_) || columns == columns_ ||
+           (type_ != DType::fp8_block && type_ != DType::int8 && columns % model_spec::scale_block == 0 && columns_ % model_spec::scale_block == 0));
+    MatrixOf same = *this;
+    same.rows_ = rows;
+    same.columns_ = same.stride_ = columns;
+    return same;
+  }
+  operator MatrixOf<const std::byte>() const  // NOLINT: a view that only reads
+      requires(!std::is_const_v<Byte>) {
+    return {type_, rows_, columns_, stride_, data_, scales_};
   }
 
   [[nodiscard]] DType type() const { return type_; }
   [[nodiscard]] std::int64_t rows() const { return rows_; }
   [[nodiscard]] std::int64_t columns() const { return columns_; }
+  [[nodiscard]] std::int64_t stride() const { return stride_; }
+  [[nodiscard]] Byte* data() const { return data_; }
 
   [[nodiscard]] float get(std::int64_t r, std::int64_t c) const {
     const std::int64_t i = index(r, c);
@@ -107,6 +135,14 @@ class MatrixOf {
   void set_integer(std::int64_t r, std::int64_t c, std::int64_t v) { write(data_, index(r, c), static_cast<std::int32_t>(v)); }
 
  private:
+  template <class>
+  friend class MatrixOf;
+  MatrixOf(DType type, std::int64_t rows, std::int64_t columns, std::int64_t stride, Byte* data, Byte* scales)
+      : type_(type), rows_(rows), columns_(columns), stride_(stride), data_(data), scales_(scales) {}
+
+  [[nodiscard]] std::int64_t bytes(std::int64_t elements) const {
+    return static_cast<std::int64_t>(model_spec::element_bytes(type_) * static_cast<double>(elements));
+  }
   [[nodiscard]] std::int64_t index(std::int64_t r, std::int64_t c) const {
     assert(r >= 0 && r < rows_ && c >= 0 && c < columns_);
     return r * stride_ + c;

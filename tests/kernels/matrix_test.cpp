@@ -57,5 +57,26 @@ TEST(Matrix, SlicesShareMemory) {
   EXPECT_THAT(row_of(m, 1), ElementsAre(5, 6, 7, 9));
 }
 
+TEST(Matrix, RowsCarryTheirScales) {
+  for (const DType type : {DType::fp32, DType::bf16, DType::fp8_row, DType::int8, DType::int4_group, DType::fp4}) {
+    const Array m = random_array(type, 4, 130);
+    const ConstMatrix part = m.rows(2, 2);
+    ASSERT_EQ(part.rows(), 2);
+    EXPECT_EQ(load_row<float>(type, part, 1, 130), load_row<float>(type, m, 3, 130)) << name_of(type);
+  }
+  const Array blocks = random_array(DType::fp8_block, 131, 130);
+  EXPECT_EQ(load_row<float>(DType::fp8_block, blocks.rows(128, 3), 2, 130), load_row<float>(DType::fp8_block, blocks, 130, 130));
+  const Array wide(DType::bf16, 2, 3, {1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(wide.slice(1, 2).rows(1, 1).get(0, 1), 6);
+}
+
+TEST(Matrix, ReshapedElementsKeepOrderAndScales) {
+  const Array m(DType::bf16, 2, 3, {1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(m.reshaped(3, 2).get(1, 1), 4);
+  const Array scaled = random_array(DType::fp8_row, 2, 256);
+  EXPECT_EQ(scaled.reshaped(4, 128).scale(1, 0), scaled.scale(0, 128));
+  EXPECT_EQ(scaled.reshaped(1, 512).scale(0, 256), scaled.scale(1, 0));
+}
+
 }  // namespace
 }  // namespace fathom::kernels::cpu
