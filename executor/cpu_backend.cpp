@@ -1,0 +1,183 @@
+#include "executor/cpu_backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernels/cpu/parallel.h"
+#include "model_spec/error.h"
+
+namespace fathom::executor {
+
+using namespace model_spec;
+
+namespace {
+
+// Records as the kernels shall see them: without the scales that these numerics do not use.
+DType without_scales(DType type) { return has_scales(type) ? DType::bf16 : type; }
+CacheFormat without_scales(CacheFormat) { return CacheFormat::bf16; }
+template <class T>
+T without_scales(T value) {
+  return value;
+}
+
+template <template <class> class Op_>
+void hold(Op_<std::int64_t>& op, Numerics numerics) {
+  if (numerics == Numerics::fp8) return;
+  const auto one = [&](const auto& field) {
+    const bool stored = field.name == "weight" && numerics == Numerics::exact;
+    if (!stored) op.*field.member = without_scales(op.*field.member);
+  };
+  std::apply([&](const auto&... field) { (one(field), ...); }, Op_<std::int64_t>::fields());
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(const Plan& plan, const Place& place, Numerics numerics, const RankWeights& weights, std::int64_t pages, Communicator& world)
+    : plan_(plan), place_(place), numerics_(numerics), weights_(weights) {
+  const auto& m = plan.model;
+  const auto range = plan.stages[static_cast<std::size_t>(place.stage)].layers;
+  const bool last = place.stage + 1 == plan.layout.pp;
+  first_layer_ = range.first;
+  auto runs = layer_runs(m);
+  if (last && plan.policy.mtp_depth > 0) runs.push_back(mtp_layer(m));
+  for (const auto& run : runs)
+    for (auto layer = run.first; layer < run.first + run.count; ++layer) {
+      const bool here = layer >= range.first && (layer < range.first + range.count || layer >= num_hidden_layers(m));
+      if (!here) continue;
+      latent_.emplace_back(numerics, m.kv_lora_rank, m.qk_rope_head_dim, pages);
+      const bool sparse = run.attention == Attention::mla_sparse;
+      index_.push_back(sparse ? std::make_unique<IndexCache>(numerics, m.indexer->index_head_dim, pages) : nullptr);
+    }
+  stage_ = world.split(static_cast<int>(place.stage), static_cast<int>(place.stage_rank));
+  tp_ = stage_->split(static_cast<int>(place.dp), static_cast<int>(place.tp));
+  stages_ = world.split(static_cast<int>(place.stage_rank), static_cast<int>(place.stage));
+  control_ = stage_->split(0, static_cast<int>(place.stage_rank));
+  assert(world.size() == gpus(plan.layout));
+}
+
+void CpuBackend::begin(const BoundPlan& bound, const StepInput& input) {
+  bound_ = &bound;
+  input_ = &input;
+  output_ = {};
+  drafted_ = input.drafted;
+  persistent_.clear();
+  for (const auto kind : {Attention::mla, Attention::mla_sparse}) maps_[static_cast<std::size_t>(kind)] = RowMap(input.batch, bound, kind);
+  rope_ = rope_table(plan_.model, input.positions);
+  if (place_.stage == 0) return;
+  auto& delta = persistent_["delta"];
+  delta.shape(held(numerics_, DType::bf16), input.batch.tokens(), plan_.model.hidden_size);
+  stages_->receive(static_cast<int>(place_.stage) - 1, delta.numbers(0, delta.rows()));
+}
+
+std::int64_t CpuBackend::rows_of(const Activation& a) const {
+  const auto& sizes = bound_->sizes[static_cast<std::size_t>(block_->attention)];
+  return a.rows == Rows::routed ? 0 : sizes.of(a.rows, a.paths);  // what is routed is shaped when it comes
+}
+
+void CpuBackend::enter(const BoundBlock& bound) {
+  block_ = bound.block;
+  layer_ = block_->first_layer;
+  written_.assign(block_->activations.size(), false);
+  buffers_.resize(block_->activations.size());
+  for (std::size_t i = 0; i < block_->activations.size(); ++i) {
+    const auto& a = block_->activations[i];
+    auto& memory = a.persists ? persistent_[a.name] : buffers_[i];
+    if (a.persists && memory.rows() == rows_of(a) && memory.columns() == a.columns) continue;
+    memory.shape(held(numerics_, a.type), rows_of(a), a.columns);
+  }
+}
+
+Buffer& CpuBackend::buffer(std::uint8_t activation) {
+  const auto& a = block_->activations[activation];
+  if (a.otherwise >= 0 && !written_[activation]) return buffer(static_cast<std::uint8_t>(a.otherwise));
+  return a.persists ? persistent_[a.name] : buffers_[activation];
+}
+
+RowRange CpuBackend::tokens_of_step() const {
+  const auto& map = maps_[static_cast<std::size_t>(block_->attention)];
+  return step_->step->rows == Rows::group ? map.tokens_of(step_->group) : map.tokens(step_->step->paths);
+}
+RowRange CpuBackend::context_of_step() const {
+  const auto& map = maps_[static_cast<std::size_t>(block_->attention)];
+  return step_->step->rows == Rows::group ? map.context_of(step_->group) : map.context(step_->step->paths);
+}
+
+std::span<const std::int32_t> CpuBackend::chosen_rows() const { return step_->step->rows == Rows::sampled ? input_->sampled : drafted_; }
+
+Matrix CpuBackend::gathered(const Matrix& from, std::span<const std::int32_t> rows) {
+  auto copy = copies_.emplace_back().shape(from.type(), static_cast<std::int64_t>(rows.size()), from.columns());
+  for (std::size_t r = 0; r < rows.size(); ++r) kernels::cpu::copy_row(from.type(), from.columns(), from, rows[r], copy, static_cast<std::int64_t>(r));
+  return copy;
+}
+
+Matrix CpuBackend::view(const Operand& operand, I heads) {
+  const auto* a = &block_->activations[operand.id];
+  auto& memory = buffer(operand.id);
+  if (a->otherwise >= 0 && !written_[operand.id]) a = &block_->activations[static_cast<std::size_t>(a->otherwise)];
+  auto m = memory.view();
+  const auto& map = maps_[static_cast<std::size_t>(block_->attention)];
+  const auto wanted = step_->step->rows;
+  const auto per_row = std::max<I>(rows_of(*a) > 0 ? m.rows() / rows_of(*a) : 1, 1);  // > 1 where a row stands for a head
+  const auto cut = [&](RowRange range, I start) { m = m.rows((range.first - start) * per_row, range.count * per_row); };
+  if (a->rows == Rows::tokens && (wanted == Rows::sampled || wanted == Rows::drafted)) m = gathered(m, chosen_rows());
+  else if (a->rows == Rows::tokens && wanted != Rows::tokens) cut(tokens_of_step(), 0);
+  else if (a->rows == Rows::path) cut(tokens_of_step(), map.tokens(a->paths).first);
+  else if (a->rows == Rows::context) cut(context_of_step(), map.context(a->paths).first);
+  if (heads > per_row) m = m.reshaped(m.rows() * heads, m.columns() / heads);
+  return operand.columns > 0 && operand.columns < m.columns() ? m.slice(operand.first, operand.columns) : m;
+}
+
+Matrix CpuBackend::shape(const Operand& operand, I rows, I columns) {
+  return buffer(operand.id).shape(held(numerics_, block_->activations[operand.id].type), rows, columns);
+}
+
+void CpuBackend::run(BoundStep& step) {
+  step_ = &step;
+  operands_ = {};
+  copies_.clear();
+  for (const auto& operand : step.step->operands) {
+    if (operand.role == Role::input) operands_.inputs.push_back(operand);
+    if (operand.role == Role::output) operands_.outputs.push_back(operand);
+    if (operand.role == Role::weight) operands_.weights.push_back(operand);
+    if (operand.role == Role::cache_read || operand.role == Role::cache_write) operands_.caches.push_back(operand);
+  }
+  for (const auto& operand : operands_.outputs) written_[operand.id] = true;
+  std::visit(
+      [&](auto& op) {
+        auto as_held = op;
+        hold(as_held, numerics_);
+        run_op(as_held);
+        // What only the data told.
+        if constexpr (requires { op.active; }) op.active = as_held.active, op.largest = as_held.largest;
+        if constexpr (requires { op.rows; }) op.rows = as_held.rows;
+        if constexpr (requires { op.copies; }) op.copies = as_held.copies;
+        if constexpr (requires { op.rows; op.tokens; }) op.tokens = as_held.tokens;
+      },
+      step.op);
+}
+
+StepOutput CpuBackend::finish() { return std::move(output_); }
+
+HostTensor CpuBackend::read(std::string_view activation) {
+  HostTensor result;
+  const auto copy = [&](const Matrix& m) {
+    result.rows = m.rows(), result.columns = m.columns();
+    for (I r = 0; r < m.rows(); ++r)
+      for (I c = 0; c < m.columns(); ++c)
+        if (m.type() == DType::int32) result.integers.push_back(static_cast<std::int32_t>(m.integer(r, c)));
+        else result.numbers.push_back(m.get(r, c) * (has_scales(m.type()) ? m.scale(r, c) : 1.0f));
+  };
+  const auto& map = maps_[static_cast<std::size_t>(block_->attention)];
+  if (activation == "index_logits") {
+    result.first_token = map.tokens_of(scored_group_).first;
+    return copy(scores_.view()), result;
+  }
+  const auto found = std::ranges::find(block_->activations, activation, [](const Activation& a) { return std::string_view(a.name); });
+  if (found == block_->activations.end()) throw Error(Failure::usage, fmt::format("block {} has no activation {}", block_->name, activation));
+  if (found->rows == Rows::path) result.first_token = map.tokens(found->paths).first;
+  copy(buffer(static_cast<std::uint8_t>(found - block_->activations.begin())).view());
+  return result;
+}
+
+}  // namespace fathom::executor
