@@ -171,7 +171,7 @@ HostTensor CpuBackend::read(std::string_view activation) {
   const auto& map = maps_[static_cast<std::size_t>(block_->attention)];
   if (activation == "index_logits") {
     result.first_token = map.tokens_of(scored_group_).first;
-    return copy(scores_.view()), result;
+    return copy(scores_[scored_group_].view()), result;
   }
   const auto found = std::ranges::find(block_->activations, activation, [](const Activation& a) { return std::string_view(a.name); });
   if (found == block_->activations.end()) throw Error(Failure::usage, fmt::format("block {} has no activation {}", block_->name, activation));

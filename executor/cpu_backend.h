@@ -136,7 +136,7 @@ class CpuBackend final : public Backend {
   I layer_ = -1;
   std::deque<Buffer> buffers_;
   std::vector<bool> written_;
-  Buffer scores_;  // of the group that was scored last
+  std::deque<Buffer> scores_;  // of each group
   std::size_t scored_group_ = 0;
   Routing own_, here_;
   ExpertRows rows_;

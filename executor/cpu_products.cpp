@@ -65,7 +65,8 @@ void CpuBackend::run_op(IndexLogits<I>& op) {
   for (I t = 0; t < tokens; ++t)
     for (I h = 0; h < op.heads; ++h) scaled.set(t, h, w.get(t, h) * factor);
   scored_group_ = step_->group;
-  auto scores = scores_.shape(DType::fp32, tokens, op.cached_tokens + op.new_tokens);
+  if (scores_.size() <= scored_group_) scores_.resize(scored_group_ + 1);
+  auto scores = scores_[scored_group_].shape(DType::fp32, tokens, op.cached_tokens + op.new_tokens);
   const auto slot = slots(context_of_step());
   const auto& cache = *index_[static_cast<std::size_t>(layer_ - first_layer_)];
   blocked::index_logits(op, q, scaled, [&](I row, float* y) { cache.load(slot[static_cast<std::size_t>(row)], y); }, scores);
@@ -73,7 +74,7 @@ void CpuBackend::run_op(IndexLogits<I>& op) {
 
 void CpuBackend::run_op(TopK<I>& op) {
   auto chosen = view(operands_.outputs[0]);
-  const auto scores = scores_.view();
+  const auto scores = scores_[step_->group].view();
   kernels::cpu::parallel_for(op.sequences * op.new_tokens, [&](I t) {
     TopK<I> one{.sequences = 1, .new_tokens = 1, .cached_tokens = op.cached_tokens + t % op.new_tokens, .topk = op.topk};
     auto row = chosen.rows(t, 1);

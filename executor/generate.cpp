@@ -74,7 +74,6 @@ class Rank {
       const auto most = static_cast<std::int64_t>(request->prompt.size()) + request->max_new_tokens + plan_.policy.mtp_depth;
       if (!running_.empty() && paged(most) / page_tokens > pool_.free_pages() - promised()) return;  // waits for others to end
       running_.push_back({.index = index, .request = request, .table = BlockTable(pool_), .ids = request->prompt});
-      share_prefix(running_.back());
       waiting_.erase(waiting_.begin());
     }
   }
@@ -114,6 +113,7 @@ class Rank {
     }
     for (auto& s : running_) {
       if (!s.prefilling() || budget <= 0) continue;
+      if (s.cached == 0) share_prefix(s);
       work.push_back({&s, s.cached, std::min(budget, s.prompt() - s.cached)});
       budget -= work.back().tokens;
     }

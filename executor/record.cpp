@@ -50,11 +50,13 @@ void Recorder::add(const std::string& name, std::span<const RowOrigin> origins, 
   const std::lock_guard lock(mutex_);
   auto& table = tables_[name];
   table.columns = std::max(table.columns, t.columns);
+  const bool causal = name.ends_with("index_scores");  // a row has as many as there are keys up to its own
   for (std::int64_t r = 0; r < t.rows; ++r) {
     const auto& origin = origins[static_cast<std::size_t>(t.first_token + r)];
     if (origin.request != 0 || origin.position < prompt_ - rows_) continue;
+    const auto columns = causal ? origin.position + 1 : t.columns;
     const auto row = [&](const auto& values, auto& into) {
-      if (!values.empty()) into[origin.position].assign(values.begin() + r * t.columns, values.begin() + (r + 1) * t.columns);
+      if (!values.empty()) into[origin.position].assign(values.begin() + r * t.columns, values.begin() + r * t.columns + columns);
     };
     row(t.numbers, table.numbers);
     row(t.integers, table.integers);
