@@ -29,13 +29,13 @@ struct Choices {
 // order of path_order() (row_map.h).
 struct StepInput {
   model_spec::Batch batch;
-  std::vector<std::int32_t> ids;             // [tokens]
-  std::vector<std::int32_t> next_ids;        // [tokens], for the prediction layer: the token after each, -1: the one sampled for it in this step
-  std::vector<std::int32_t> positions;       // [tokens]
-  std::vector<std::int64_t> slots;           // cache slots of every position, cached and new, of every sequence in turn
-  std::vector<std::int32_t> sampled;         // [batch.sampled] tokens that get logits, ascending
-  std::vector<std::uint64_t> random_streams;  // [batch.sampled] which random numbers each draws
-  std::vector<std::int32_t> drafted;         // tokens to draft from; empty: the last confirmed one of each sequence
+  std::vector<std::int32_t> ids;                 // [tokens]
+  std::vector<std::int32_t> next_ids;            // [tokens], for the prediction layer: the token after each, -1: the one sampled for it in this step
+  std::vector<std::int32_t> positions;           // [tokens]
+  std::vector<std::vector<std::int32_t>> pages;  // [sequences] the cache pages of each, as many as its cached and new tokens fill
+  std::vector<std::int32_t> sampled;             // [batch.sampled] tokens that get logits, ascending
+  std::vector<std::uint64_t> random_streams;     // [batch.sampled] which random numbers each draws
+  std::vector<std::int32_t> drafted;             // tokens to draft from; empty: the last confirmed one of each sequence
   Sampling sampling;
   const Choices* forced = nullptr;
 };

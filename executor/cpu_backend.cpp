@@ -64,6 +64,12 @@ void CpuBackend::begin(const BoundPlan& bound, const StepInput& input) {
   persistent_.clear();
   for (const auto kind : {Attention::mla, Attention::mla_sparse}) maps_[static_cast<std::size_t>(kind)] = RowMap(input.batch, bound, kind);
   rope_ = rope_table(plan_.model, input.positions);
+  slots_.clear();
+  auto pages = input.pages.begin();
+  for (const auto& group : input.batch.groups)
+    for (I s = 0; s < group.sequences; ++s, ++pages)
+      for (I p = 0; p < group.cached_tokens + group.new_tokens; ++p)
+        slots_.push_back(I{(*pages)[static_cast<std::size_t>(p / page_tokens)]} * page_tokens + p % page_tokens);
   if (place_.stage == 0) return;
   auto& delta = persistent_["delta"];
   delta.shape(held(numerics_, DType::bf16), input.batch.tokens(), plan_.model.hidden_size);
@@ -152,7 +158,11 @@ void CpuBackend::run(BoundStep& step) {
         if constexpr (requires { op.active; }) op.active = as_held.active, op.largest = as_held.largest;
         if constexpr (requires { op.rows; }) op.rows = as_held.rows;
         if constexpr (requires { op.copies; }) op.copies = as_held.copies;
-        if constexpr (requires { op.rows; op.tokens; }) op.tokens = as_held.tokens;
+        if constexpr (requires {
+                        op.rows;
+                        op.tokens;
+                      })
+          op.tokens = as_held.tokens;
       },
       step.op);
 }

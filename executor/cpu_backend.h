@@ -43,17 +43,17 @@ class CpuBackend final : public Backend {
   };
   // Rows of this rank's experts: sorted by expert, each from a row of the permuted matrix.
   struct ExpertRows {
-    std::vector<I> counts;                // of each expert here
-    std::vector<std::int32_t> source;     // [rows]
-    std::vector<float> weights;           // [rows]
+    std::vector<I> counts;             // of each expert here
+    std::vector<std::int32_t> source;  // [rows]
+    std::vector<float> weights;        // [rows]
     [[nodiscard]] I rows() const { return static_cast<I>(source.size()); }
   };
   // Copies of tokens on their way to experts and back: what went where, in the order of ranks.
   struct Exchange {
-    std::vector<I> sent, received;        // copies by rank
-    std::vector<std::int32_t> token;      // of each copy sent, a row of this rank's slice
-    std::vector<float> weights;           // of each copy sent (low latency)
-    std::vector<I> order;                 // of each copy received: its row among the experts' (low latency)
+    std::vector<I> sent, received;    // copies by rank
+    std::vector<std::int32_t> token;  // of each copy sent, a row of this rank's slice
+    std::vector<float> weights;       // of each copy sent (low latency)
+    std::vector<I> order;             // of each copy received: its row among the experts' (low latency)
   };
 
   // cpu_backend.cpp: operands
@@ -64,13 +64,17 @@ class CpuBackend final : public Backend {
   Matrix whole(const model_spec::Operand& operand) { return buffer(operand.id).view(); }
   Matrix shape(const model_spec::Operand&, I rows, I columns);
   ConstMatrix weight(std::size_t i) const { return weights_.get(static_cast<model_spec::Weight>(operands_.weights[i].id), layer_); }
-  std::span<const ConstMatrix> expert_weights(std::size_t i) const { return weights_.experts(static_cast<model_spec::Weight>(operands_.weights[i].id), layer_); }
+  std::span<const ConstMatrix> expert_weights(std::size_t i) const {
+    return weights_.experts(static_cast<model_spec::Weight>(operands_.weights[i].id), layer_);
+  }
   Matrix gathered(const Matrix&, std::span<const std::int32_t> rows);
   std::span<const std::int32_t> chosen_rows() const;  // sampled or drafted
   RowRange tokens_of_step() const;
   RowRange context_of_step() const;
   std::vector<I> new_slots() const;  // of the new tokens
-  std::span<const I> slots(RowRange context) const { return std::span(input_->slots).subspan(static_cast<std::size_t>(context.first), static_cast<std::size_t>(context.count)); }
+  std::span<const I> slots(RowRange context) const {
+    return std::span(slots_).subspan(static_cast<std::size_t>(context.first), static_cast<std::size_t>(context.count));
+  }
 
   // cpu_rows.cpp: work on rows
   void run_op(model_spec::Embedding<I>&);
@@ -119,8 +123,8 @@ class CpuBackend final : public Backend {
   Numerics numerics_;
   const RankWeights& weights_;
   std::int64_t first_layer_ = 0;
-  std::vector<LatentCache> latent_;           // by layer of the stage, then the prediction layer
-  std::vector<std::unique_ptr<IndexCache>> index_;  // likewise, null where there is no indexer
+  std::vector<LatentCache> latent_;                              // by layer of the stage, then the prediction layer
+  std::vector<std::unique_ptr<IndexCache>> index_;               // likewise, null where there is no indexer
   std::unique_ptr<Communicator> stage_, tp_, stages_, control_;  // stages_: one rank of each stage; control_: counts, no part of a plan
 
   // of a step
@@ -128,6 +132,7 @@ class CpuBackend final : public Backend {
   const StepInput* input_ = nullptr;
   std::array<RowMap, 2> maps_;
   RopeTable rope_;
+  std::vector<I> slots_;  // of every position, cached and new, of every sequence in turn
   std::map<std::string_view, Buffer, std::less<>> persistent_;
   StepOutput output_;
   std::vector<std::int32_t> drafted_;

@@ -58,7 +58,8 @@ std::vector<I> CpuBackend::stage_shares() const {
   std::vector<I> shares;
   const auto& batch = input_->batch;
   for (I dp = 0; dp < plan_.layout.dp; ++dp)
-    for (I tp = 0; tp < plan_.layout.tp; ++tp) shares.push_back(slice_of_tp(batch.dp_tokens.empty() ? batch.tokens() : batch.dp_tokens[static_cast<std::size_t>(dp)], tp).count);
+    for (I tp = 0; tp < plan_.layout.tp; ++tp)
+      shares.push_back(slice_of_tp(batch.dp_tokens.empty() ? batch.tokens() : batch.dp_tokens[static_cast<std::size_t>(dp)], tp).count);
   return shares;
 }
 
@@ -190,7 +191,8 @@ void CpuBackend::run_op(Dispatch<I>& op) {
   arrived.shape(x.type(), arriving, op.hidden);
   arrived_headers.shape(DType::int8, arriving, header_bytes);
   exchange_rows(*stage_, numbers, exchange_.sent, arrived, exchange_.received);
-  stage_->all_to_all(headers.numbers(0, row), times(exchange_.sent, header_bytes), arrived_headers.numbers(0, arriving), times(exchange_.received, header_bytes));
+  stage_->all_to_all(headers.numbers(0, row), times(exchange_.sent, header_bytes), arrived_headers.numbers(0, arriving),
+                     times(exchange_.received, header_bytes));
   receive_copies(op, arrived, arrived_headers);
   const auto away = static_cast<double>(sum(exchange_.sent) - exchange_.sent[static_cast<std::size_t>(place_.stage_rank)]);
   op.copies = away / static_cast<double>(op.tokens) * static_cast<double>(op.ranks) / static_cast<double>(op.ranks - 1);
@@ -200,7 +202,9 @@ void CpuBackend::receive_copies(const Dispatch<I>& op, Buffer& arrived, Buffer& 
   const auto topk = plan_.model.num_experts_per_tok, count = arrived.rows();
   const auto from = arrived.view();
   if (op.transport == Transport::normal) {
-    here_ = {.tokens = count, .ids = std::vector<std::int32_t>(static_cast<std::size_t>(count * topk)), .weights = std::vector<float>(static_cast<std::size_t>(count * topk))};
+    here_ = {.tokens = count,
+             .ids = std::vector<std::int32_t>(static_cast<std::size_t>(count * topk)),
+             .weights = std::vector<float>(static_cast<std::size_t>(count * topk))};
     for (I r = 0; r < count; ++r) {
       const auto bytes = headers.numbers(r, 1);
       std::memcpy(&here_.ids[static_cast<std::size_t>(r * topk)], bytes.data() + 16, static_cast<std::size_t>(4 * topk));

@@ -69,7 +69,8 @@ void CpuBackend::run_op(IndexLogits<I>& op) {
   auto scores = scores_[scored_group_].shape(DType::fp32, tokens, op.cached_tokens + op.new_tokens);
   const auto slot = slots(context_of_step());
   const auto& cache = *index_[static_cast<std::size_t>(layer_ - first_layer_)];
-  blocked::index_logits(op, q, scaled, [&](I row, float* y) { cache.load(slot[static_cast<std::size_t>(row)], y); }, scores);
+  blocked::index_logits(
+      op, q, scaled, [&](I row, float* y) { cache.load(slot[static_cast<std::size_t>(row)], y); }, scores);
 }
 
 void CpuBackend::run_op(TopK<I>& op) {

@@ -208,7 +208,8 @@ void CpuBackend::run_op(Sample<I>& op) {
     const auto noise = [&](I r, I v) { return exponential_noise(sampling.seed, input_->random_streams[static_cast<std::size_t>(r)], v); };
     kernels::cpu::sample<float>(op, sampling.temperature, logits, noise, ids);
   } else {  // a draft is a guess: the likeliest token
-    kernels::cpu::sample<float>(op, 0.0f, logits, [](I, I) { return 1.0f; }, ids);
+    kernels::cpu::sample<float>(
+        op, 0.0f, logits, [](I, I) { return 1.0f; }, ids);
   }
   auto& result = main ? output_.sampled : output_.drafts;
   for (I r = 0; r < op.tokens; ++r) result.push_back(static_cast<std::int32_t>(ids.integer(0, r)));
@@ -220,7 +221,7 @@ std::vector<std::int64_t> CpuBackend::new_slots() const {
   I position = 0;
   for (const auto& group : input_->batch.groups)
     for (I s = 0; s < group.sequences; ++s) {
-      const auto first = input_->slots.begin() + position + group.cached_tokens;
+      const auto first = slots_.begin() + position + group.cached_tokens;
       result.insert(result.end(), first, first + group.new_tokens);
       position += group.cached_tokens + group.new_tokens;
     }

@@ -20,5 +20,4 @@ struct Executed {
 // Runs one step of the stage at `place`. The plan is unrolled (one block a layer). `bound` is reused memory.
 Executed execute(const model_spec::Plan&, const Place&, Backend&, const StepInput&, model_spec::BoundPlan& bound, const Observer& observer = {});
 
-
 }  // namespace fathom::executor

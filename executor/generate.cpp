@@ -118,9 +118,8 @@ class Rank {
       budget -= work.back().tokens;
     }
     const auto kind = plan_.model.indexer ? Attention::mla_sparse : Attention::mla;
-    std::ranges::stable_sort(work, {}, [&](const Work& w) {
-      return std::tuple(path_order(choose_path(plan_.model, plan_.policy, kind, w.group())), w.tokens, w.cached);
-    });
+    std::ranges::stable_sort(
+        work, {}, [&](const Work& w) { return std::tuple(path_order(choose_path(plan_.model, plan_.policy, kind, w.group())), w.tokens, w.cached); });
     return work;
   }
 
@@ -156,7 +155,8 @@ class Rank {
   void add_rows(StepInput& input, const Work& w) {
     auto& table = w.sequence ? w.sequence->table : idle_;
     table.reserve(w.cached + w.tokens);
-    for (std::int64_t p = 0; p < w.cached + w.tokens; ++p) input.slots.push_back(table.slot(p));
+    const auto pages = table.pages().first(static_cast<std::size_t>(paged(w.cached + w.tokens) / page_tokens));
+    input.pages.emplace_back(pages.begin(), pages.end());
     for (auto p = w.cached; p < w.cached + w.tokens; ++p) {
       const auto row = static_cast<std::int32_t>(input.ids.size());
       input.ids.push_back(w.sequence ? token(*w.sequence, p) : 0);
@@ -184,8 +184,7 @@ class Rank {
       input.forced = &choices;
     }
     Observer observer;
-    if (options_.observe)
-      observer = [&](const Block& block, const BoundStep& s, Backend& backend) { options_.observe(input, origins_, block, s, backend); };
+    if (options_.observe) observer = [&](const Block& block, const BoundStep& s, Backend& backend) { options_.observe(input, origins_, block, s, backend); };
     auto done = execute(plan_, place_, backend_, input, bound_, observer);
     if (options_.after_step) options_.after_step(input, done);
     spread(input, done.output);
@@ -280,7 +279,8 @@ std::vector<Generated> generate(const Plan& plan, const Place& place, Backend& b
     const auto tokens = static_cast<std::int64_t>(r.prompt.size()) + r.max_new_tokens;
     if (tokens > m.max_position_embeddings)
       refuse(fmt::format("{} tokens and {} new ones are more than the model's {} positions", r.prompt.size(), r.max_new_tokens, m.max_position_embeddings));
-    if (paged(tokens + plan.policy.mtp_depth) / page_tokens + 1 > options.pages) refuse(fmt::format("{} tokens do not fit in {} cache pages", tokens, options.pages));
+    if (paged(tokens + plan.policy.mtp_depth) / page_tokens + 1 > options.pages)
+      refuse(fmt::format("{} tokens do not fit in {} cache pages", tokens, options.pages));
   }
   return Rank(plan, place, backend, world, requests, options).run();
 }

@@ -25,10 +25,10 @@ inline constexpr std::size_t padding = static_cast<std::size_t>(-1);
 
 struct GenerateOptions {
   Sampling sampling;
-  std::int64_t pages = 0;           // of the caches
+  std::int64_t pages = 0;            // of the caches
   std::int64_t max_sequences = 256;  // at once, on a rank
-  std::int64_t logit_rows = 0;      // besides the rows that are sampled: the last so many of each prompt
-  bool draft_everywhere = false;    // the prediction layer drafts from every token whose next is known; its drafts are then not used
+  std::int64_t logit_rows = 0;       // besides the rows that are sampled: the last so many of each prompt
+  bool draft_everywhere = false;     // the prediction layer drafts from every token whose next is known; its drafts are then not used
   // For each step: forced choices, and what to watch. May be empty.
   std::function<void(const StepInput&, std::span<const RowOrigin>, Choices&)> force;
   std::function<void(const StepInput&, std::span<const RowOrigin>, const model_spec::Block&, const model_spec::BoundStep&, Backend&)> observe;

@@ -31,7 +31,8 @@ std::string_view mtp_suffix(const Policy& policy) { return policy.mtp_normed_hid
 
 HostTensor columns(const HostTensor& t, std::int64_t first, std::int64_t count) {
   HostTensor part{.rows = t.rows, .columns = count, .numbers = {}, .integers = {}};
-  for (std::int64_t r = 0; r < t.rows; ++r) part.integers.insert(part.integers.end(), t.integers.begin() + r * t.columns + first, t.integers.begin() + r * t.columns + first + count);
+  for (std::int64_t r = 0; r < t.rows; ++r)
+    part.integers.insert(part.integers.end(), t.integers.begin() + r * t.columns + first, t.integers.begin() + r * t.columns + first + count);
   return part;
 }
 
@@ -44,7 +45,8 @@ HostTensor as_numbers(HostTensor t) {
 
 }  // namespace
 
-Recorder::Recorder(const Plan& p, std::int64_t prompt_tokens, std::int64_t rows) : plan_(p), prompt_(prompt_tokens), rows_(rows > 0 ? std::min(rows, prompt_tokens) : prompt_tokens) {}
+Recorder::Recorder(const Plan& p, std::int64_t prompt_tokens, std::int64_t rows)
+    : plan_(p), prompt_(prompt_tokens), rows_(rows > 0 ? std::min(rows, prompt_tokens) : prompt_tokens) {}
 
 void Recorder::add(const std::string& name, std::span<const RowOrigin> origins, const HostTensor& t) {
   const std::lock_guard lock(mutex_);
@@ -98,7 +100,8 @@ namespace {
 
 // Rows of positions [first, last), each of `columns`, short ones filled up with zeros.
 template <class T>
-std::vector<std::byte> joined(const std::map<std::int64_t, std::vector<T>>& rows, std::int64_t first, std::int64_t last, std::int64_t columns, std::int64_t& count) {
+std::vector<std::byte> joined(const std::map<std::int64_t, std::vector<T>>& rows, std::int64_t first, std::int64_t last, std::int64_t columns,
+                              std::int64_t& count) {
   std::vector<T> all;
   count = 0;
   for (auto it = rows.lower_bound(first); it != rows.end() && it->first < last; ++it, ++count) {
@@ -145,8 +148,8 @@ Forcing Forcing::read(const std::filesystem::path& path, const ModelSpec& m, std
     if (!entry) return nullptr;
     const bool fits = entry->type == type && entry->shape.size() == 2 && (columns == 0 || entry->shape[1] == columns) && entry->shape[0] <= most;
     if (!fits)
-      throw Error(Failure::bad_file, fmt::format("{}: {}: is not {}[up to {}, {}], as the model and its prompt ask for", path.string(), name, name_of(type), most,
-                                                 columns > 0 ? fmt::format("{}", columns) : "any"));
+      throw Error(Failure::bad_file, fmt::format("{}: {}: is not {}[up to {}, {}], as the model and its prompt ask for", path.string(), name, name_of(type),
+                                                 most, columns > 0 ? fmt::format("{}", columns) : "any"));
     return entry;
   };
   const auto take = [&](const TensorEntry* entry, std::int64_t first, auto& into) {
@@ -199,7 +202,8 @@ void Forcing::take_bits(const SafetensorsFile& file, const TensorEntry* entry, s
 void Forcing::check(const Rows& rows, const std::string& file, const std::string& name, std::int64_t experts) {
   for (const auto& [position, ids] : rows.expert_ids)
     for (const auto id : ids)
-      if (id < 0 || id >= experts) throw Error(Failure::bad_file, fmt::format("{}: {}: expert {} of row {} is not among {}", file, name, id, position, experts));
+      if (id < 0 || id >= experts)
+        throw Error(Failure::bad_file, fmt::format("{}: {}: expert {} of row {} is not among {}", file, name, id, position, experts));
   for (const auto& [position, ids] : rows.expert_ids)
     if (!rows.expert_weights.contains(position)) throw Error(Failure::bad_file, fmt::format("{}: {}: row {} has no expert_weights", file, name, position));
 }

@@ -32,8 +32,7 @@ void share_cores([[maybe_unused]] int ranks) {
 
 class Run {
  public:
-  explicit Run(const RunOptions& options)
-      : options_(options), plan_(plan(options.model, options.layout, options.policy, true)), ranks_(gpus(options.layout)) {
+  explicit Run(const RunOptions& options) : options_(options), plan_(plan(options.model, options.layout, options.policy, true)), ranks_(gpus(options.layout)) {
     const auto prompt = options.requests.empty() ? 0 : static_cast<std::int64_t>(options.requests[0].prompt.size());
     if (options.dump) recorder_.emplace(plan_, prompt, options.dump_rows);
     if (options.force) forcing_ = Forcing::read(*options.force, options.model, prompt, options.policy.mtp_normed_hidden);

@@ -24,7 +24,15 @@ ModelSpec small_model(std::int64_t topk = 16) {
 }
 
 RunOptions small_run(std::vector<Request> requests, std::int64_t topk = 16) {
-  RunOptions o{.model = small_model(topk), .layout = {}, .policy = {}, .weights = {}, .requests = std::move(requests), .sampling = {}, .pages = {}, .force = {}, .progress = {}};
+  RunOptions o{.model = small_model(topk),
+               .layout = {},
+               .policy = {},
+               .weights = {},
+               .requests = std::move(requests),
+               .sampling = {},
+               .pages = {},
+               .force = {},
+               .progress = {}};
   o.weights = std::make_shared<SyntheticWeights>(7, DType::fp32);
   o.dump = true;
   return o;
@@ -39,7 +47,9 @@ Tensors tensors(const RunOptions& o) {
   return Tensors(run(o).dump);
 }
 
-void expect_same(const Tensors& a, const Tensors& b, const std::string& name) { EXPECT_LE(relative_error(a.at(name).numbers, b.at(name).numbers), noise) << name; }
+void expect_same(const Tensors& a, const Tensors& b, const std::string& name) {
+  EXPECT_LE(relative_error(a.at(name).numbers, b.at(name).numbers), noise) << name;
+}
 
 TEST(Properties, PrefillEqualsPrefillAndDecode) {
   const auto whole = tensors(small_run({request(1, 70)}));
@@ -138,7 +148,8 @@ TEST(Properties, LayoutsEqualOneRank) {
     o.policy.dispatch = spread.dispatch;
     const auto result = run(o);
     const Tensors got(result.dump);
-    for (const auto* name : {"logits", "decode_logits", "layer.0.hidden", "layer.3.hidden", "layer.3.attn_out", "layer.2.expert_weights"}) expect_same(got, one, name);
+    for (const auto* name : {"logits", "decode_logits", "layer.0.hidden", "layer.3.hidden", "layer.3.attn_out", "layer.2.expert_weights"})
+      expect_same(got, one, name);
     for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(result.requests[i].ids, ids[i]) << i;
   }
 }
@@ -207,7 +218,7 @@ TEST(Properties, SamplingDependsOnSeedAlone) {
 }
 
 // One step by hand: 40 tokens after 70 cached ones, whose pages stand in any order.
-std::vector<float> logits_on_pages(const std::vector<std::int64_t>& pages) {
+std::vector<float> logits_on_pages(const std::vector<std::int32_t>& pages) {
   const auto model = small_model();
   const auto p = plan(model, {}, {}, true);
   const auto prompt = random_prompt(110, 256, 21);
@@ -224,8 +235,7 @@ std::vector<float> logits_on_pages(const std::vector<std::int64_t>& pages) {
       in.next_ids.assign(static_cast<std::size_t>(tokens), -1);
       in.positions.resize(static_cast<std::size_t>(tokens));
       std::iota(in.positions.begin(), in.positions.end(), static_cast<std::int32_t>(cached));
-      for (std::int64_t position = 0; position < cached + tokens; ++position)
-        in.slots.push_back(pages[static_cast<std::size_t>(position / page_tokens)] * page_tokens + position % page_tokens);
+      in.pages = {pages};
       in.sampled = {static_cast<std::int32_t>(tokens - 1)};
       in.random_streams = {0};
       execute(p, place, backend, in, bound, [&](const Block&, const BoundStep& step, Backend& b) {
