@@ -48,9 +48,8 @@ std::vector<Bound> add_flags(CLI::App& app, const Verb& verb, std::deque<std::ve
       continue;
     }
     auto* option = app.add_option(names, storage.emplace_back())->allow_extra_args(false);
-    const bool repeatable = first_name(flag) == "set";
     option->expected(flag.values == Values::optional_text ? 0 : 1, 1);
-    option->multi_option_policy(repeatable ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast);
+    option->multi_option_policy(flag.repeatable ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast);
     out.push_back({&flag, option});
   }
   return out;
@@ -99,7 +98,7 @@ Request parse_command_line(const std::vector<std::string>& arguments) {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend() - static_cast<std::ptrdiff_t>(used)));  // takes them from the back
   } catch (const CLI::ParseError& e) { throw Error(Failure::usage, e.what()); }
   refuse_extras(verb, app.remaining(), bound);
-  Request request{.verb = std::string(verb.name), .arguments = app.remaining(), .settings = {}, .options = {}};
+  Request request{.verb = std::string(verb.name), .words = arguments, .arguments = app.remaining(), .settings = {}, .options = {}};
   for (const auto* option : app.parse_order()) {
     const auto b = std::ranges::find(bound, option, &Bound::option);
     if (b == bound.end()) continue;  // a flag given twice is listed twice

@@ -38,7 +38,7 @@ std::string value_choices(const Flag& flag) {
   if (flag.values == Values::word) return fmt::format("{}", fmt::join(typed_words(flag), " "));
   const auto name = first_name(flag);
   if (name == "model") return "$(fathom spec list --format csv 2>/dev/null | sed 1d | cut -d, -f1)";
-  if (name == "system" || name == "decode-system") return "$(fathom profiles list --format csv 2>/dev/null | sed 1d | cut -d, -f1)";
+  if (name == "system" || name == "decode-system" || name == "compare") return "$(fathom profiles list --format csv 2>/dev/null | sed 1d | cut -d, -f1)";
   return {};
 }
 

@@ -10,9 +10,15 @@ using enum Values;
 
 constexpr std::string_view model = "Model and machines", work = "Workload", layout = "Layout (tp * dp = etp * ep ranks in each of pp stages)",
                            phases = "Layout of one phase", memory = "Batch and memory", prices = "Prices", policy = "How the engine runs it", output = "Output",
-                           own = "This verb";
+                           own = "This verb", prompts = "Prompts (repeatable; in this order)", generation = "Generation", running = "Running and looking at it";
 constexpr std::string_view plan_verbs = "graph,trace",
-                           report_verbs = "estimate,vram,cost,spec list,spec show,spec check,profiles list,profiles show,profiles check,config show";
+                           report_verbs =
+                               "estimate,vram,cost,spec list,spec show,spec check,profiles list,profiles show,profiles check,config show,checkpoint inspect",
+                           weight_verbs = "run,checkpoint synth";
+
+constexpr std::string_view
+    synth_flags = "model,weights,expert-weights,set",
+    run_flags = "model,weights,expert-weights,calibration,nextn,tp,pp,dp,etp,ep,chunked-prefill-size,kv-cache-dtype,prefill-attention,dispatch,set";
 
 constexpr std::array table{
     Flag{"--ttft", number, "MS", "", "", own, "limit for the time to first token (2000, 2s); exit 1 if missed", "estimate"},
@@ -26,9 +32,11 @@ constexpr std::array table{
     Flag{"--all-layers", none, "", "", "", own, "every layer, not the first two of each kind", "trace"},
     Flag{"--origin", none, "", "", "", own, "where each value comes from", "config show"},
     Flag{"--force", none, "", "", "", own, "overwrite FILE", "spec init"},
+    Flag{"--tensors", none, "", "", "", own, "list every tensor", "checkpoint inspect"},
+    Flag{"--shard-GB", number, "X", "", "", own, "most bytes of a shard, in units of 1e9 (4)", "checkpoint synth"},
     Flag{"--format", word, "FORMAT", "", "dot|graphml", output, "dot or graphml (dot)", "graph"},
 
-    Flag{"--model,--model-path", text, "NAME", "model", "", model, "name, config.json or .toml (deepseek-v3.2)", ""},
+    Flag{"--model,--model-path", text, "NAME", "model", "", model, "name, config.json, .toml or checkpoint folder (deepseek-v3.2)", ""},
     Flag{"--system,--hardware,--gpu", text, "NAME", "system", "", model, "h800_sxm, h200_sxm, b200_sxm, ...: `fathom profiles list`", ""},
     Flag{"--decode-system", text, "NAME", "decode_system", "", model, "if decode runs on another machine", ""},
     Flag{"--calibration", text, "NAME", "calibration", "", model, "fractions of the peaks; speed_of_light for none", ""},
@@ -39,10 +47,37 @@ constexpr std::array table{
     Flag{"--expert-weights", word, "TYPE", "model.storage.routed_experts", "bf16|fp8=fp8_block|int8|int4=int4_group|fp4", model,
          "storage of the routed experts", ""},
 
+    Flag{"--synthetic", integer, "SEED", "", "", model, "weights by rule, instead of those of a checkpoint folder", weight_verbs},
+    Flag{"--layers", integer, "N", "", "", model, "only the first N layers", weight_verbs},
+    Flag{"--experts", integer, "N", "", "", model, "only N routed experts (synthetic weights)", weight_verbs},
+
+    Flag{"--prompt-ids", text, "FILE", "", "", prompts, "token ids separated by white space; random:N: N made by rule", "run", true},
+    Flag{"--prompt", text, "TEXT", "", "", prompts, "the text as it is; texts need the checkpoint's tokenizer.json", "run", true},
+    Flag{"--prompt-file", text, "FILE", "", "", prompts, "the text of a file, as it is", "run", true},
+    Flag{"--messages", text, "FILE", "", "", prompts, "a conversation: OpenAI-style messages in JSON", "run", true},
+    Flag{"--thinking", none, "", "", "", prompts, "conversations go on in thinking mode", "run"},
+
+    Flag{"--max-new-tokens,--max-tokens", integer, "N", "", "", generation, "tokens to generate after each prompt (16)", "run"},
+    Flag{"--ignore-eos", none, "", "", "", generation, "go on after the end-of-text token of config.json", "run"},
+    Flag{"--temperature", number, "X", "", "", generation, "0: always the likeliest token (0)", "run"},
+    Flag{"--top-p", number, "X", "", "", generation, "sample among the likeliest that reach this probability (1)", "run"},
+    Flag{"--seed", integer, "N", "", "", generation, "of sampling; and of random:N without --synthetic (0)", "run"},
+    Flag{"--mtp-hidden", word, "KIND", "", "normed|unnormed", generation, "what the prediction layer reads: after the final norm, or before (normed)", "run"},
+
+    Flag{"--backend", word, "KIND", "", "cpu|cuda", running, "what computes (cpu)", "run"},
+    Flag{"--numerics", word, "KIND", "", "exact|bf16|fp8", running, "float32; without scales; as deployed (exact)", "run"},
+    Flag{"--max-sequences,--max-num-seqs", integer, "N", "", "", running, "at once on a dp rank (256)", "run"},
+    Flag{"--pages", integer, "N", "", "", running, "of 64 tokens in the caches of a rank (what all prompts need)", "run"},
+    Flag{"--compare", text, "SYSTEM", "", "", running, "predicted for SYSTEM beside measured, by operator", "run"},
+    Flag{"--trace", text, "FILE", "", "", running, "every step as a timeline for Perfetto", "run"},
+    Flag{"--dump", text, "FILE", "", "", running, "tensors of the first prompt as safetensors: logits, hidden states, choices", "run"},
+    Flag{"--dump-rows", integer, "N", "", "", running, "of its last N tokens only (all)", "run"},
+    Flag{"--force", text, "FILE", "", "", running, "choices and decode_ids of a dump, instead of the model's own", "run"},
+
     Flag{"--isl,--input-len", integer, "TOKENS", "workload.isl", "", work, "input tokens of a request (4000)", ""},
     Flag{"--osl,--output-len", integer, "TOKENS", "workload.osl", "", work, "output tokens (1000)", ""},
     Flag{"--prefix", integer, "TOKENS", "workload.prefix", "", work, "input tokens found in the prefix cache (0)", ""},
-    Flag{"--nextn", integer, "N", "policy.mtp_depth", "", work, "draft tokens a step, by multi-token prediction (0)", ""},
+    Flag{"--nextn,--mtp", integer, "N", "policy.mtp_depth", "", work, "draft tokens a step, by multi-token prediction (0)", ""},
     Flag{"--nextn-accepted", number, "X", "workload.nextn_accepted", "", work, "of these, accepted on average (0)", ""},
 
     Flag{"--tp,--tp-size,--tensor-parallel-size", integer, "N", "layout.tp", "", layout, "tensor parallel: attention heads, dense FFN", ""},
@@ -80,13 +115,15 @@ constexpr std::array table{
     Flag{"--enable-two-batch-overlap", none, "", "policy.overlap", "two_batch", policy, "the same as --overlap two_batch", ""},
     Flag{"--prefill-attention", word, "FORM", "policy.prefill_attention", "auto|mha|mqa", policy, "form of sparse attention in prefill (auto)", ""},
     Flag{"--dispatch", word, "KIND", "policy.dispatch", "auto|normal|low_latency", policy, "how tokens travel to experts (auto)", ""},
-    Flag{"--set", text, "KEY=VALUE", "", "", policy, "any key of a scenario: `fathom config show`; repeatable", ""},
+    Flag{"--set", text, "KEY=VALUE", "", "", policy, "any key of a scenario: `fathom config show`; repeatable", "", true},
     Flag{"--config", text, "FILE", "", "", policy, "the scenario file, as a flag", ""},
 
     Flag{"--price,--usd-per-gpu-hour", number, "USD", "prices.usd_per_gpu_hour", "", prices, "of a GPU-hour (the profile's typical)", ""},
     Flag{"--utilisation,--utilization", number, "X", "prices.utilisation", "", prices, "share of paid hours in which the GPUs work (1)", ""},
 
     Flag{"--format", word, "FORMAT", "", "table|json|csv|md", output, "table, json, csv or md (table)", report_verbs},
+    Flag{"--format", word, "FORMAT", "", "json|table|csv|md", output, "json, table, csv or md (json)", "run"},
+    Flag{"--output,-o", text, "DIR", "", "", output, "the folder to make; new or empty", "checkpoint synth"},
     Flag{"--output,-o", text, "FILE", "", "", output, "write to FILE instead of stdout", "*"},
     Flag{"--no-color", none, "", "", "", output, "no colours (nor with NO_COLOR, nor into a pipe)", "*"},
     Flag{"--color", none, "", "", "", output, "colours even into a pipe", "*"},
@@ -135,6 +172,20 @@ constexpr std::array verb_table{
          "Later ones win: built in, $XDG_CONFIG_HOME/fathom/config.toml, ./fathom.toml, the scenario file, FATHOM_* variables, flags. The output is itself a "
          "scenario file.",
          "fathom config show --origin\nFATHOM_ISL=8k fathom config show plan.toml --origin\nfathom config show --ep 64 -o plan.toml"},
+    Verb{"run", "", "runs a model for real: tokens, measured times, tensors",
+         "A checkpoint folder brings its weights; any other model needs --synthetic SEED. Ranks of the layout run as threads of one process. Prints JSON; "
+         "progress goes to stderr. Flags alone count: no scenario file, no FATHOM_* variables.",
+         "fathom run --model ./DeepSeek-V3.2 --layers 4 --prompt \"Hello\"\n"
+         "fathom run --layers 4 --experts 16 --synthetic 7 --prompt-ids random:64\n"
+         "fathom run --model ./tiny --dp 2 --pp 2 --prompt-ids ids.txt --trace run.json\n"
+         "fathom run --model ./tiny --prompt-ids ids.txt --dump all.safetensors\n"
+         "fathom run --model ./tiny --prompt-ids ids.txt --compare h200_sxm",
+         false, 0, run_flags},
+    Verb{"checkpoint inspect", "DIR", "tensors of a checkpoint, and what is missing or extra",
+         "Compares names, types and shapes with what config.json asks for; reads no weights. Exit code 3 if something is missing or does not match.",
+         "fathom checkpoint inspect ./DeepSeek-V3.2\nfathom checkpoint inspect ./tiny --tensors --format csv", false},
+    Verb{"checkpoint synth", "", "writes a checkpoint with synthetic weights", "config.json, safetensors shards and their index, in the Hugging Face layout.",
+         "fathom checkpoint synth --layers 4 --experts 16 --synthetic 7 -o ./tiny", false, 0, synth_flags},
     Verb{"completion", "bash|zsh|fish", "completions for a shell", "", "fathom completion bash > ~/.local/share/bash-completion/completions/fathom", false},
 };
 
@@ -152,6 +203,10 @@ const Verb* find_verb(std::string_view name) {
   return found == verb_table.end() ? nullptr : &*found;
 }
 
-bool takes(const Verb& verb, const Flag& flag) { return flag.verbs.empty() ? verb.scenario : flag.verbs == "*" || lists(flag.verbs, verb.name); }
+bool takes(const Verb& verb, const Flag& flag) {
+  if (flag.verbs.empty()) return verb.scenario || lists(verb.flags, first_name(flag));
+  if (flag.verbs != "*") return lists(flag.verbs, verb.name);
+  return std::ranges::none_of(table, [&](const Flag& f) { return first_name(f) == first_name(flag) && lists(f.verbs, verb.name); });
+}
 
 }  // namespace fathom::cli

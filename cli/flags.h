@@ -21,7 +21,8 @@ struct Flag {
   std::string_view words;  // of a word: "fp8=fp8_block|int8"; typed=meant. Of a switch with keys: the word that is meant
   std::string_view group;  // of help
   std::string_view help;
-  std::string_view verbs;  // that take it, separated by commas; empty: all with a scenario; "*": all
+  std::string_view verbs;   // that take it, separated by commas; empty: all with a scenario; "*": all that have none of this name for themselves
+  bool repeatable = false;  // every use counts, not the last
 };
 
 struct Verb {
@@ -32,6 +33,7 @@ struct Verb {
   std::string_view examples;  // lines
   bool scenario = true;       // reads a scenario and takes its flags
   std::size_t most_arguments = 1;
+  std::string_view flags{};  // without a scenario: those of its flags that it takes, by first name, separated by commas
 };
 
 std::span<const Flag> flags();

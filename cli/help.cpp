@@ -22,8 +22,8 @@ std::string indented(std::string_view lines) {
 // "  left      text that is wrapped in a column of its own"
 std::string entry(const std::string& left, const std::string& text, std::size_t column) {
   if (text.empty()) return "  " + left + "\n";
-  if (left.size() + 3 > column) return "  " + left + "\n" + std::string(column, ' ') + wrapped(text, width - column, 0).append("\n");
-  std::string out = fmt::format("  {:<{}}", left, column - 2);
+  const bool beside = left.size() + 3 <= column;
+  std::string out = beside ? fmt::format("  {:<{}}", left, column - 2) : fmt::format("  {}\n{:{}}", left, "", column);
   std::string body = wrapped(text, width - column);
   for (std::size_t at = 0; (at = body.find('\n', at)) != std::string::npos; at += column) body.insert(at + 1, std::string(column, ' '));
   return out + body + "\n";
@@ -57,12 +57,13 @@ std::string flags_help(const Verb& verb) {
 
 std::string program_help() {
   std::string out =
-      "fathom: what a DeepSeek-V3.2-class model costs to serve, how fast it is, and\nwhere it fits\n\n"
+      "fathom: what a DeepSeek-V3.2-class model costs to serve, how fast it is, and\nwhere it fits; and runs it\n\n"
       "  fathom estimate                      V3.2 on DeepSeek's own H800 deployment\n"
       "  fathom estimate --system h200_sxm --ep 32 --isl 8k --osl 1k\n"
       "  fathom vram --isl 128k --concurrency 64\n"
-      "  fathom cost --curve\n\nVerbs\n";
-  for (const auto& verb : verbs()) out += entry(std::string(verb.name), std::string(verb.summary), 18);
+      "  fathom cost --curve\n"
+      "  fathom run --layers 4 --experts 16 --synthetic 7 --prompt-ids random:64\n\nVerbs\n";
+  for (const auto& verb : verbs()) out += entry(std::string(verb.name), std::string(verb.summary), 21);
   return out +
          "\n`fathom VERB --help` lists the flags of a verb; `fathom --version` says which\nversion this is.\n\n"
          "Exit codes: 0 ok, 1 infeasible, 2 usage, 3 bad file, 4 input or output,\n"

@@ -24,6 +24,12 @@ bool write_all(int file, std::string_view text) {
   return true;
 }
 
+// Written to directly: it is not to be replaced by a file.
+bool is_device(const std::string& path) {
+  struct stat there {};
+  return ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode);
+}
+
 bool wants_colour(const Request& request) {
   if (request.has("no-color") || request.has("output")) return false;
   if (request.has("color")) return true;
@@ -43,9 +49,17 @@ std::string rendered(const Report& report, const Request& request) {
   return to_terminal(report, {.width = 80, .colour = wants_colour(request)});
 }
 
+void check_writable(const std::string& path) {
+  const auto slash = path.rfind('/');
+  const auto folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const bool direct = is_device(path);
+  const bool is_folder = direct && ::access((path + "/").c_str(), F_OK) == 0;
+  if (is_folder) errno = EISDIR;
+  if (is_folder || ::access(direct ? path.c_str() : folder.c_str(), direct ? W_OK : W_OK | X_OK) != 0) fail(path);
+}
+
 void write_file(const std::string& path, std::string_view text) {
-  struct stat there {};
-  const bool device = ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode);  // not to be replaced by a file
+  const bool device = is_device(path);
   const auto beside = device ? path : path + ".tmp";
   const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (file < 0) fail(beside);

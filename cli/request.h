@@ -15,6 +15,7 @@ using namespace simulator;
 
 struct Request {
   std::string verb;                                                      // "estimate", "spec show"
+  std::vector<std::string> words;                                        // the command line as it was typed, from the verb on
   std::vector<std::string> arguments;                                    // positional
   std::vector<Setting> settings;                                         // scenario settings given as flags, in order
   std::map<std::string, std::vector<std::string>, std::less<>> options;  // the other flags by first name without dashes; a switch has one empty value
@@ -31,7 +32,7 @@ enum class Exit : int { ok = 0, infeasible = 1, usage = 2, bad_file = 3, io = 4,
 
 // What a verb gives back: data for stdout (or -o FILE), remarks for stderr.
 struct Outcome {
-  std::string data;
+  std::string data;  // empty: nothing is written
   Exit exit = Exit::ok;
   std::vector<std::string> remarks{};
 };

@@ -26,24 +26,21 @@ Exit exit_for(Failure failure) {
   return Exit::usage;
 }
 
-struct Runner {
-  std::string_view verb;
-  Outcome (*run)(const Request&);
-};
-constexpr Runner runners[] = {{"estimate", run_estimate}, {"vram", run_vram},   {"cost", run_cost},   {"spec", run_spec},
-                              {"profiles", run_profiles}, {"graph", run_graph}, {"trace", run_trace}, {"config", run_config}};
+Outcome run_completion(const Request& request) { return {.data = completion(needed_argument(request, "the shell (bash, zsh or fish)"))}; }
+
+constexpr Runner runners[] = {{"estimate", run_estimate},    {"vram", run_vram},   {"cost", run_cost},     {"spec", run_spec}, {"profiles", run_profiles},
+                              {"graph", run_graph},          {"trace", run_trace}, {"config", run_config}, {"run", hand_over}, {"checkpoint", hand_over},
+                              {"completion", run_completion}};
 
 std::string version_text() {
   const auto commit = version_commit();
   return commit.empty() ? fmt::format("fathom {}\n", version()) : fmt::format("fathom {} ({})\n", version(), commit);
 }
 
-Outcome run_completion(const Request& request) { return {.data = completion(needed_argument(request, "the shell (bash, zsh or fish)"))}; }
-
-Outcome run_verb(const Request& request) {
+Outcome run_verb(const Request& request, std::span<const Runner> own) {
   const auto first = split(request.verb, ' ').front();
-  const auto* found = std::ranges::find(runners, first, &Runner::verb);
-  return found != std::end(runners) ? found->run(request) : run_completion(request);
+  const auto found = std::ranges::find(own, first, &Runner::verb);
+  return (found != own.end() ? *found : *std::ranges::find(runners, first, &Runner::verb)).run(request);
 }
 
 // --help and --version come before anything else is looked at; nothing if neither is there.
@@ -64,10 +61,11 @@ std::string information(std::vector<std::string> arguments) {
   return group;
 }
 
-int run_request(const Request& request) {
-  const auto outcome = run_verb(request);
+int run_request(const Request& request, std::span<const Runner> own) {
+  const auto outcome = run_verb(request, own);
   for (const auto& remark : outcome.remarks) fmt::print(stderr, "fathom: {}\n", remark);
   const auto file = request.option("output", "-");
+  if (outcome.data.empty()) return static_cast<int>(outcome.exit);
   if (file == "-") write_stdout(outcome.data);
   else write_file(file, outcome.data);
   return static_cast<int>(outcome.exit);
@@ -75,12 +73,12 @@ int run_request(const Request& request) {
 
 }  // namespace
 
-int run(const std::vector<std::string>& arguments) {
+int run(const std::vector<std::string>& arguments, std::span<const Runner> own) {
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is met where we write
   std::signal(SIGINT, [](int) { _exit(static_cast<int>(Exit::interrupted)); });
   try {
     const auto text = information(arguments);
-    if (text.empty()) return run_request(parse_command_line(arguments));
+    if (text.empty()) return run_request(parse_command_line(arguments), own);
     write_stdout(text);
     return static_cast<int>(Exit::ok);
   } catch (const Error& e) {

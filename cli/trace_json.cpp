@@ -19,9 +19,14 @@ class Writer {
  public:
   explicit Writer(bool all_layers) : all_layers_(all_layers) {}
 
+  void names(std::size_t stages) {
+    for (std::size_t pid = 0; pid < stages; ++pid) {
+      name("process_name", pid, 0, fmt::format("stage {}", pid));
+      for (const auto thread : {computation, communication, blocks}) name("thread_name", pid, thread, std::string(thread_names[thread]));
+    }
+  }
+
   void stage(std::size_t pid, const Trace& trace, Seconds start) {
-    name("process_name", pid, 0, fmt::format("stage {}", pid));
-    for (const auto thread : {computation, communication, blocks}) name("thread_name", pid, thread, std::string(thread_names[thread]));
     std::size_t half = 0;
     for (const auto& block : trace.blocks) half += block.count;
     for (const auto& block : trace.blocks) {
@@ -78,10 +83,26 @@ class Writer {
 
 std::string trace_json(const std::vector<Trace>& stages, bool all_layers) {
   Writer writer(all_layers);
+  writer.names(stages.size());
   Seconds start;
   for (std::size_t pid = 0; pid < stages.size(); ++pid) {
     writer.stage(pid, stages[pid], start);
     start += stages[pid].total;
+  }
+  return writer.text();
+}
+
+std::string measured_trace_json(std::span<const std::vector<Trace>> steps) {
+  Writer writer(true);
+  if (!steps.empty()) writer.names(steps.front().size());
+  Seconds start;
+  for (const auto& stages : steps) {
+    Seconds longest;
+    for (std::size_t pid = 0; pid < stages.size(); ++pid) {
+      writer.stage(pid, stages[pid], start);
+      longest = std::max(longest, stages[pid].total);
+    }
+    start += longest;
   }
   return writer.text();
 }

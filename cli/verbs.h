@@ -20,4 +20,7 @@ Outcome run_graph(const Request&);
 Outcome run_trace(const Request&);
 Outcome run_config(const Request&);  // show
 
+// Becomes the program fathom-executor, beside this one or in PATH, with the same command line. Returns never; throws Error{io}.
+Outcome hand_over(const Request&);
+
 }  // namespace fathom::cli

@@ -186,6 +186,7 @@ std::string csv_cell(const Cell& cell) {
   if (const auto* text = std::get_if<std::string>(&cell)) return csv_text(*text);
   if (const auto* whole = std::get_if<std::int64_t>(&cell)) return std::to_string(*whole);
   if (const auto* flag = std::get_if<bool>(&cell)) return *flag ? "true" : "false";
+  if (const auto* list = std::get_if<std::vector<std::int32_t>>(&cell)) return fmt::format("{}", fmt::join(*list, " "));
   const auto* number = std::get_if<double>(&cell);
   return number && std::isfinite(*number) ? fmt::format("{}", *number) : "";
 }
@@ -200,6 +201,7 @@ std::string shown(const Cell& cell, Kind kind) {
   if (const auto* text = std::get_if<std::string>(&cell)) return *text;
   if (const auto* flag = std::get_if<bool>(&cell)) return *flag ? "yes" : "no";
   if (const auto* number = std::get_if<double>(&cell)) return shown_number(*number, kind);
+  if (const auto* list = std::get_if<std::vector<std::int32_t>>(&cell)) return fmt::format("{}", fmt::join(*list, " "));
   const auto* whole = std::get_if<std::int64_t>(&cell);
   if (!whole) return "-";
   const auto size = static_cast<std::uint64_t>(*whole);

@@ -20,7 +20,8 @@ struct TableField {
   bool machines_only = false;
 };
 
-using Cell = std::variant<std::monostate, bool, std::int64_t, double, std::string>;  // monostate: does not apply
+// monostate: does not apply. A list is an array in JSON, elsewhere numbers with spaces between them.
+using Cell = std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<std::int32_t>>;
 
 struct Record {
   std::string name;  // what the record is about, or empty if a field says it

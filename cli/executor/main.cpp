@@ -1,0 +1,10 @@
+#include <array>
+
+#include "cli/executor/verbs.h"
+#include "cli/run.h"
+
+int main(int argc, char** argv) {
+  using namespace fathom::cli;
+  static constexpr std::array own{Runner{"run", run_model}, Runner{"checkpoint", run_checkpoint}};
+  return run({argv + 1, argv + argc}, own);
+}

@@ -1,0 +1,11 @@
+// The verbs that fathom-executor runs.
+#pragma once
+
+#include "cli/request.h"
+
+namespace fathom::cli {
+
+Outcome run_model(const Request&);
+Outcome run_checkpoint(const Request&);  // inspect, synth
+
+}  // namespace fathom::cli
