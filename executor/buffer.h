@@ -15,7 +15,7 @@ using kernels::cpu::Matrix;
 
 class Buffer {
  public:
-  // [rows, columns] of `type`, contents undefined. Memory is kept for the next shape.
+  // [rows, columns] of `type`, contents undefined. Memory grows, and is kept for the next shape.
   Matrix shape(DType type, std::int64_t rows, std::int64_t columns) {
     type_ = type, rows_ = rows, columns_ = columns;
     const auto bytes = static_cast<std::size_t>(rows * row_bytes());

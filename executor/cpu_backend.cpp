@@ -45,7 +45,7 @@ CpuBackend::CpuBackend(const Plan& plan, const Place& place, Numerics numerics, 
     for (auto layer = run.first; layer < run.first + run.count; ++layer) {
       const bool here = layer >= range.first && (layer < range.first + range.count || layer >= num_hidden_layers(m));
       if (!here) continue;
-      latent_.emplace_back(numerics, m.kv_lora_rank, m.qk_rope_head_dim, pages);
+      latent_.emplace_back(numerics, m.kv_lora_rank, m.qk_rope_head_dim, pages, plan.policy.cache);
       const bool sparse = run.attention == Attention::mla_sparse;
       index_.push_back(sparse ? std::make_unique<IndexCache>(numerics, m.indexer->index_head_dim, pages) : nullptr);
     }
@@ -57,12 +57,9 @@ CpuBackend::CpuBackend(const Plan& plan, const Place& place, Numerics numerics, 
 }
 
 void CpuBackend::begin(const BoundPlan& bound, const StepInput& input) {
-  bound_ = &bound;
-  input_ = &input;
+  at_.begin(bound, input);
   output_ = {};
-  drafted_ = input.drafted;
   persistent_.clear();
-  for (const auto kind : {Attention::mla, Attention::mla_sparse}) maps_[static_cast<std::size_t>(kind)] = RowMap(input.batch, bound, kind);
   rope_ = rope_table(plan_.model, input.positions);
   slots_.clear();
   auto pages = input.pages.begin();
@@ -76,40 +73,25 @@ void CpuBackend::begin(const BoundPlan& bound, const StepInput& input) {
   stages_->receive(static_cast<int>(place_.stage) - 1, delta.numbers(0, delta.rows()));
 }
 
-std::int64_t CpuBackend::rows_of(const Activation& a) const {
-  const auto& sizes = bound_->sizes[static_cast<std::size_t>(block_->attention)];
-  return a.rows == Rows::routed ? 0 : sizes.of(a.rows, a.paths);  // what is routed is shaped when it comes
-}
-
 void CpuBackend::enter(const BoundBlock& bound) {
-  block_ = bound.block;
-  layer_ = block_->first_layer;
-  written_.assign(block_->activations.size(), false);
-  buffers_.resize(block_->activations.size());
-  for (std::size_t i = 0; i < block_->activations.size(); ++i) {
-    const auto& a = block_->activations[i];
+  const auto& block = *bound.block;
+  at_.enter(block);
+  if (at_.layer() == num_hidden_layers(plan_.model)) at_.sampled(output_.sampled);
+  buffers_.resize(block.activations.size());
+  for (std::size_t i = 0; i < block.activations.size(); ++i) {
+    const auto& a = block.activations[i];
+    const auto rows = at_.rows_of(a);
     auto& memory = a.persists ? persistent_[a.name] : buffers_[i];
-    if (a.persists && memory.rows() == rows_of(a) && memory.columns() == a.columns) continue;
-    memory.shape(held(numerics_, a.type), rows_of(a), a.columns);
+    if (a.persists && memory.rows() == rows && memory.columns() == a.columns) continue;
+    memory.shape(held(numerics_, a.type), rows, a.columns);
   }
 }
 
 Buffer& CpuBackend::buffer(std::uint8_t activation) {
-  const auto& a = block_->activations[activation];
-  if (a.otherwise >= 0 && !written_[activation]) return buffer(static_cast<std::uint8_t>(a.otherwise));
-  return a.persists ? persistent_[a.name] : buffers_[activation];
+  const auto id = at_.standing_for(activation);
+  const auto& a = at_.activation(id);
+  return a.persists ? persistent_[a.name] : buffers_[id];
 }
-
-RowRange CpuBackend::tokens_of_step() const {
-  const auto& map = maps_[static_cast<std::size_t>(block_->attention)];
-  return step_->step->rows == Rows::group ? map.tokens_of(step_->group) : map.tokens(step_->step->paths);
-}
-RowRange CpuBackend::context_of_step() const {
-  const auto& map = maps_[static_cast<std::size_t>(block_->attention)];
-  return step_->step->rows == Rows::group ? map.context_of(step_->group) : map.context(step_->step->paths);
-}
-
-std::span<const std::int32_t> CpuBackend::chosen_rows() const { return step_->step->rows == Rows::sampled ? input_->sampled : drafted_; }
 
 Matrix CpuBackend::gathered(const Matrix& from, std::span<const std::int32_t> rows) {
   auto copy = copies_.emplace_back().shape(from.type(), static_cast<std::int64_t>(rows.size()), from.columns());
@@ -118,37 +100,23 @@ Matrix CpuBackend::gathered(const Matrix& from, std::span<const std::int32_t> ro
 }
 
 Matrix CpuBackend::view(const Operand& operand, I heads) {
-  const auto* a = &block_->activations[operand.id];
-  auto& memory = buffer(operand.id);
-  if (a->otherwise >= 0 && !written_[operand.id]) a = &block_->activations[static_cast<std::size_t>(a->otherwise)];
-  auto m = memory.view();
-  const auto& map = maps_[static_cast<std::size_t>(block_->attention)];
-  const auto wanted = step_->step->rows;
-  const auto per_row = std::max<I>(rows_of(*a) > 0 ? m.rows() / rows_of(*a) : 1, 1);  // > 1 where a row stands for a head
-  const auto cut = [&](RowRange range, I start) { m = m.rows((range.first - start) * per_row, range.count * per_row); };
-  if (a->rows == Rows::tokens && (wanted == Rows::sampled || wanted == Rows::drafted)) m = gathered(m, chosen_rows());
-  else if (a->rows == Rows::tokens && wanted != Rows::tokens) cut(tokens_of_step(), 0);
-  else if (a->rows == Rows::path) cut(tokens_of_step(), map.tokens(a->paths).first);
-  else if (a->rows == Rows::context) cut(context_of_step(), map.context(a->paths).first);
+  auto m = buffer(operand.id).view();
+  const auto rows = at_.rows(operand);
+  const auto all = at_.rows_of(at_.activation(at_.standing_for(operand.id)));
+  const auto per_row = all > 0 ? m.rows() / all : 1;  // > 1 where a row stands for a head
+  if (rows.gathers) m = gathered(m, rows.gathered);
+  else if (all > 0) m = m.rows(rows.range.first * per_row, rows.range.count * per_row);
   if (heads > per_row) m = m.reshaped(m.rows() * heads, m.columns() / heads);
   return operand.columns > 0 && operand.columns < m.columns() ? m.slice(operand.first, operand.columns) : m;
 }
 
 Matrix CpuBackend::shape(const Operand& operand, I rows, I columns) {
-  return buffer(operand.id).shape(held(numerics_, block_->activations[operand.id].type), rows, columns);
+  return buffer(operand.id).shape(held(numerics_, at_.block().activations[operand.id].type), rows, columns);
 }
 
 void CpuBackend::run(BoundStep& step) {
-  step_ = &step;
-  operands_ = {};
+  at_.start(step);
   copies_.clear();
-  for (const auto& operand : step.step->operands) {
-    if (operand.role == Role::input) operands_.inputs.push_back(operand);
-    if (operand.role == Role::output) operands_.outputs.push_back(operand);
-    if (operand.role == Role::weight) operands_.weights.push_back(operand);
-    if (operand.role == Role::cache_read || operand.role == Role::cache_write) operands_.caches.push_back(operand);
-  }
-  for (const auto& operand : operands_.outputs) written_[operand.id] = true;
   std::visit(
       [&](auto& op) {
         auto as_held = op;
@@ -178,15 +146,15 @@ HostTensor CpuBackend::read(std::string_view activation) {
         if (m.type() == DType::int32) result.integers.push_back(static_cast<std::int32_t>(m.integer(r, c)));
         else result.numbers.push_back(m.get(r, c) * (has_scales(m.type()) ? m.scale(r, c) : 1.0f));
   };
-  const auto& map = maps_[static_cast<std::size_t>(block_->attention)];
+  const auto& map = at_.map();
   if (activation == "index_logits") {
     result.first_token = map.tokens_of(scored_group_).first;
     return copy(scores_[scored_group_].view()), result;
   }
-  const auto found = std::ranges::find(block_->activations, activation, [](const Activation& a) { return std::string_view(a.name); });
-  if (found == block_->activations.end()) throw Error(Failure::usage, fmt::format("block {} has no activation {}", block_->name, activation));
+  const auto found = std::ranges::find(at_.block().activations, activation, [](const Activation& a) { return std::string_view(a.name); });
+  if (found == at_.block().activations.end()) throw Error(Failure::usage, fmt::format("block {} has no activation {}", at_.block().name, activation));
   if (found->rows == Rows::path) result.first_token = map.tokens(found->paths).first;
-  copy(buffer(static_cast<std::uint8_t>(found - block_->activations.begin())).view());
+  copy(buffer(static_cast<std::uint8_t>(found - at_.block().activations.begin())).view());
   return result;
 }
 

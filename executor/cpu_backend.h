@@ -9,7 +9,7 @@
 #include "executor/cache.h"
 #include "executor/communicator.h"
 #include "executor/rope.h"
-#include "executor/row_map.h"
+#include "executor/step_context.h"
 #include "executor/weights.h"
 #include "kernels/cpu/quantise.h"
 
@@ -31,10 +31,6 @@ class CpuBackend final : public Backend {
  private:
   using I = std::int64_t;
 
-  // The operands of the step that runs, in order of their roles.
-  struct Operands {
-    std::vector<model_spec::Operand> inputs, outputs, weights, caches;
-  };
   // The experts that tokens chose: [tokens, topk].
   struct Routing {
     I tokens = 0;
@@ -58,19 +54,13 @@ class CpuBackend final : public Backend {
 
   // cpu_backend.cpp: operands
   Buffer& buffer(std::uint8_t activation);
-  I rows_of(const model_spec::Activation&) const;
   // An operand's rows for the running step; heads > 1: a row a head. Of sampled or drafted tokens: a copy of those rows.
   Matrix view(const model_spec::Operand&, I heads = 1);
   Matrix whole(const model_spec::Operand& operand) { return buffer(operand.id).view(); }
   Matrix shape(const model_spec::Operand&, I rows, I columns);
-  ConstMatrix weight(std::size_t i) const { return weights_.get(static_cast<model_spec::Weight>(operands_.weights[i].id), layer_); }
-  std::span<const ConstMatrix> expert_weights(std::size_t i) const {
-    return weights_.experts(static_cast<model_spec::Weight>(operands_.weights[i].id), layer_);
-  }
+  ConstMatrix weight(std::size_t i) const { return weights_.get(at_.weight(i), at_.layer()); }
+  std::span<const ConstMatrix> expert_weights(std::size_t i) const { return weights_.experts(at_.weight(i), at_.layer()); }
   Matrix gathered(const Matrix&, std::span<const std::int32_t> rows);
-  std::span<const std::int32_t> chosen_rows() const;  // sampled or drafted
-  RowRange tokens_of_step() const;
-  RowRange context_of_step() const;
   std::vector<I> new_slots() const;  // of the new tokens
   std::span<const I> slots(RowRange context) const {
     return std::span(slots_).subspan(static_cast<std::size_t>(context.first), static_cast<std::size_t>(context.count));
@@ -113,8 +103,12 @@ class CpuBackend final : public Backend {
   void sort_by_expert(const Routing&, I topk);
   std::vector<I> ranks_of(std::int32_t expert) const;
   RowRange slice_of_tp(I tokens, I tp) const;
-  std::vector<I> stage_shares() const;  // rows of each rank of the stage: its slice of its dp rank's tokens
-  std::vector<I> tp_shares() const;
+  Communicator& ranks_for(I count);  // the stage's ranks, or those of a tensor-parallel group
+  std::vector<I> shares_of(const Communicator& ranks) const;
+  std::vector<std::vector<I>> copies_by_rank(const model_spec::Dispatch<I>&) const;
+  void write_header(model_spec::Transport, I choice, std::span<std::byte> bytes) const;
+  template <class Op_>
+  void note_copies(Op_&, const std::vector<I>& by_rank) const;
   void receive_copies(const model_spec::Dispatch<I>&, Buffer& arrived, Buffer& headers);
   void gather_columns(Communicator& ranks, const model_spec::Operand&, I count);
 
@@ -128,27 +122,19 @@ class CpuBackend final : public Backend {
   std::unique_ptr<Communicator> stage_, tp_, stages_, control_;  // stages_: one rank of each stage; control_: counts, no part of a plan
 
   // of a step
-  const model_spec::BoundPlan* bound_ = nullptr;
-  const StepInput* input_ = nullptr;
-  std::array<RowMap, 2> maps_;
+  StepContext at_;
   RopeTable rope_;
   std::vector<I> slots_;  // of every position, cached and new, of every sequence in turn
   std::map<std::string_view, Buffer, std::less<>> persistent_;
   StepOutput output_;
-  std::vector<std::int32_t> drafted_;
   // of a block
-  const model_spec::Block* block_ = nullptr;
-  I layer_ = -1;
   std::deque<Buffer> buffers_;
-  std::vector<bool> written_;
   std::deque<Buffer> scores_;  // of each group
   std::size_t scored_group_ = 0;
   Routing own_, here_;
   ExpertRows rows_;
   Exchange exchange_;
   // of a running operator
-  const model_spec::BoundStep* step_ = nullptr;
-  Operands operands_;
   std::deque<Buffer> copies_;
 };
 

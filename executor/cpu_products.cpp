@@ -14,14 +14,14 @@ namespace blocked = kernels::cpu::blocked;
 
 // Several weights on one input: an output each, or one output of them side by side.
 void CpuBackend::run_op(Gemm<I>& op) {
-  const auto x = view(operands_.inputs[0]);
+  const auto x = view(at_.inputs()[0]);
   I column = 0;
-  for (std::size_t i = 0; i < operands_.weights.size(); ++i) {
+  for (std::size_t i = 0; i < at_.weights().size(); ++i) {
     const auto w = weight(i);
     auto one = op;
     one.out = w.rows();
-    auto y = view(operands_.outputs[operands_.outputs.size() > 1 ? i : 0]);
-    if (operands_.outputs.size() == 1) y = y.slice(column, w.rows());
+    auto y = view(at_.outputs()[at_.outputs().size() > 1 ? i : 0]);
+    if (at_.outputs().size() == 1) y = y.slice(column, w.rows());
     blocked::gemm(one, x, w, y);
     column += w.rows();
   }
@@ -29,13 +29,13 @@ void CpuBackend::run_op(Gemm<I>& op) {
 
 // With a second pair of operands, the columns of the one go along into the other.
 void CpuBackend::run_op(BatchedGemm<I>& op) {
-  const auto x = view(operands_.inputs[0], op.heads);
-  auto y = view(operands_.outputs[0], op.heads);
-  const bool keys = operands_.weights[0].first == 0;
-  blocked::batched_gemm(op, x, keys ? weights_.absorbed_k(layer_) : weights_.absorbed_v(layer_), y);
-  if (operands_.inputs.size() < 2) return;
-  const auto from = view(operands_.inputs[1], op.heads);
-  auto to = view(operands_.outputs[1], op.heads);
+  const auto x = view(at_.inputs()[0], op.heads);
+  auto y = view(at_.outputs()[0], op.heads);
+  const bool keys = at_.weights()[0].first == 0;
+  blocked::batched_gemm(op, x, keys ? weights_.absorbed_k(at_.layer()) : weights_.absorbed_v(at_.layer()), y);
+  if (at_.inputs().size() < 2) return;
+  const auto from = view(at_.inputs()[1], op.heads);
+  auto to = view(at_.outputs()[1], op.heads);
   kernels::cpu::parallel_for(from.rows(), [&](I r) { kernels::cpu::copy_row(DType::bf16, from.columns(), from, r, to, r); });
 }
 
@@ -43,10 +43,10 @@ void CpuBackend::run_op(GroupedGemm<I>& op) {
   op.rows = static_cast<double>(rows_.rows());
   op.active = static_cast<double>(std::ranges::count_if(rows_.counts, [](I n) { return n > 0; }));
   op.largest = static_cast<double>(*std::ranges::max_element(rows_.counts));
-  const auto x = whole(operands_.inputs[0]);
-  auto y = shape(operands_.outputs[0], rows_.rows(), op.out);
+  const auto x = whole(at_.inputs()[0]);
+  auto y = shape(at_.outputs()[0], rows_.rows(), op.out);
   I column = 0;
-  for (std::size_t i = 0; i < operands_.weights.size(); ++i) {
+  for (std::size_t i = 0; i < at_.weights().size(); ++i) {
     const auto stack = expert_weights(i);
     auto one = op;
     one.out = stack[0].rows();
@@ -58,37 +58,37 @@ void CpuBackend::run_op(GroupedGemm<I>& op) {
 
 // The query's scale is read with it; the head weights still lack heads^-1/2 dims^-1/2 (DeepSeek-V3.2's reference).
 void CpuBackend::run_op(IndexLogits<I>& op) {
-  const auto q = view(operands_.inputs[0], op.heads), w = view(operands_.inputs[1]);
+  const auto q = view(at_.inputs()[0], op.heads), w = view(at_.inputs()[1]);
   const auto tokens = op.sequences * op.new_tokens;
   auto scaled = copies_.emplace_back().shape(DType::fp32, tokens, op.heads);
   const float factor = 1 / std::sqrt(static_cast<float>(op.heads * op.dims));
   for (I t = 0; t < tokens; ++t)
     for (I h = 0; h < op.heads; ++h) scaled.set(t, h, w.get(t, h) * factor);
-  scored_group_ = step_->group;
+  scored_group_ = at_.step().group;
   if (scores_.size() <= scored_group_) scores_.resize(scored_group_ + 1);
   auto scores = scores_[scored_group_].shape(DType::fp32, tokens, op.cached_tokens + op.new_tokens);
-  const auto slot = slots(context_of_step());
-  const auto& cache = *index_[static_cast<std::size_t>(layer_ - first_layer_)];
+  const auto slot = slots(at_.context());
+  const auto& cache = *index_[static_cast<std::size_t>(at_.layer() - first_layer_)];
   blocked::index_logits(
       op, q, scaled, [&](I row, float* y) { cache.load(slot[static_cast<std::size_t>(row)], y); }, scores);
 }
 
 void CpuBackend::run_op(TopK<I>& op) {
-  auto chosen = view(operands_.outputs[0]);
-  const auto scores = scores_[step_->group].view();
+  auto chosen = view(at_.outputs()[0]);
+  const auto scores = scores_[at_.step().group].view();
   kernels::cpu::parallel_for(op.sequences * op.new_tokens, [&](I t) {
     TopK<I> one{.sequences = 1, .new_tokens = 1, .cached_tokens = op.cached_tokens + t % op.new_tokens, .topk = op.topk};
     auto row = chosen.rows(t, 1);
     kernels::cpu::top_k<float>(one, scores.rows(t, 1), row);
   });
-  if (!input_->forced || !input_->forced->topk.contains(layer_)) return;
-  const auto& forced = input_->forced->topk.at(layer_);
-  const auto first = tokens_of_step().first;
+  if (!at_.input().forced || !at_.input().forced->topk.contains(at_.layer())) return;
+  const auto& forced = at_.input().forced->topk.at(at_.layer());
+  const auto first = at_.tokens().first;
   for (I t = 0; t < chosen.rows(); ++t) {
     const auto token = static_cast<std::size_t>(first + t);
     if (forced[token].empty()) continue;
     std::vector<I> keys;  // those of the future that fill up a short row are none
-    std::ranges::copy_if(forced[token], std::back_inserter(keys), [&](I key) { return key >= 0 && key <= input_->positions[token]; });
+    std::ranges::copy_if(forced[token], std::back_inserter(keys), [&](I key) { return key >= 0 && key <= at_.input().positions[token]; });
     std::ranges::sort(keys);
     keys.resize(static_cast<std::size_t>(op.topk), -1);
     for (I i = 0; i < op.topk; ++i) chosen.set_integer(t, i, keys[static_cast<std::size_t>(i)]);
@@ -96,10 +96,10 @@ void CpuBackend::run_op(TopK<I>& op) {
 }
 
 void CpuBackend::run_op(DenseMha<I>& op) {
-  const auto context = view(operands_.inputs[2]);
-  auto o = view(operands_.outputs[0], op.heads);
-  const ConstMatrix chosen = op.masked ? view(operands_.inputs[3]) : Matrix();
-  blocked::dense_mha(op, softmax_scale(plan_.model), view(operands_.inputs[0], op.heads), view(operands_.inputs[1], op.heads),
+  const auto context = view(at_.inputs()[2]);
+  auto o = view(at_.outputs()[0], op.heads);
+  const ConstMatrix chosen = op.masked ? view(at_.inputs()[3]) : Matrix();
+  blocked::dense_mha(op, softmax_scale(plan_.model), view(at_.inputs()[0], op.heads), view(at_.inputs()[1], op.heads),
                      context.slice(plan_.model.kv_lora_rank, op.rope), op.masked ? &chosen : nullptr, o);
 }
 
@@ -111,20 +111,20 @@ std::function<void(std::int64_t, float*)> CpuBackend::latent_keys(const Operand*
       for (I c = 0; c < copy.columns(); ++c) y[c] = copy.get(row, c);
     };
   }
-  const auto* cache = &latent_[static_cast<std::size_t>(layer_ - first_layer_)];
-  const auto slot = slots(context_of_step());
+  const auto* cache = &latent_[static_cast<std::size_t>(at_.layer() - first_layer_)];
+  const auto slot = slots(at_.context());
   return [cache, slot](I row, float* y) { cache->load(slot[static_cast<std::size_t>(row)], y); };
 }
 
 void CpuBackend::run_op(DenseMqa<I>& op) {
-  auto o = view(operands_.outputs[0], op.heads);
-  blocked::dense_mqa(op, softmax_scale(plan_.model), view(operands_.inputs[0], op.heads), latent_keys(nullptr), o);
+  auto o = view(at_.outputs()[0], op.heads);
+  blocked::dense_mqa(op, softmax_scale(plan_.model), view(at_.inputs()[0], op.heads), latent_keys(nullptr), o);
 }
 
 void CpuBackend::run_op(SparseMla<I>& op) {
-  auto o = view(operands_.outputs[0], op.heads);
-  const auto* copy = operands_.inputs.size() > 2 ? &operands_.inputs[2] : nullptr;
-  blocked::sparse_mla(op, softmax_scale(plan_.model), view(operands_.inputs[0], op.heads), latent_keys(copy), view(operands_.inputs[1]), o);
+  auto o = view(at_.outputs()[0], op.heads);
+  const auto* copy = at_.inputs().size() > 2 ? &at_.inputs()[2] : nullptr;
+  blocked::sparse_mla(op, softmax_scale(plan_.model), view(at_.inputs()[0], op.heads), latent_keys(copy), view(at_.inputs()[1]), o);
 }
 
 }  // namespace fathom::executor

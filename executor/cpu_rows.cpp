@@ -1,7 +1,5 @@
 // Steps that work row by row: norms, embeddings, rotations, quantisation, cache records, sampling.
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "executor/cpu_backend.h"
 #include "executor/sampling.h"
@@ -61,23 +59,19 @@ void copy_rows(const Matrix& from, Matrix to) {
 }  // namespace
 
 void CpuBackend::run_op(Embedding<I>& op) {
-  const bool drafting = operands_.weights[0].id == static_cast<std::uint8_t>(Weight::mtp_embed_tokens);
-  auto ids = drafting ? input_->next_ids : input_->ids;
-  for (std::size_t i = 0; drafting && i < input_->sampled.size(); ++i)
-    if (auto& id = ids[static_cast<std::size_t>(input_->sampled[i])]; id < 0) id = output_.sampled[i];
-  auto y = view(operands_.outputs[0]);
+  const auto ids = at_.weight(0) == Weight::mtp_embed_tokens ? at_.next_ids(output_.sampled) : at_.input().ids;
+  auto y = view(at_.outputs()[0]);
   kernels::cpu::embedding<float>(op, place_.tp * op.vocab, Integers<std::int32_t>{ids}, weight(0), y);
 }
 
 void CpuBackend::run_op(RmsNorm<I>& op) {
-  const bool stream = operands_.inputs.size() == 2;  // reads and extends the residual stream
-  const auto x = view(operands_.inputs[0]);
-  auto residual = stream ? view(operands_.inputs[1]) : Matrix();
+  const bool stream = at_.inputs().size() == 2;  // reads and extends the residual stream
+  const auto x = view(at_.inputs()[0]);
+  auto residual = stream ? view(at_.inputs()[1]) : Matrix();
   if (stream && !op.residual) copy_rows(x, residual);
-  auto y = view(operands_.outputs[stream ? 1 : 0]);
-  auto kept = op.keep_bf16 ? view(operands_.outputs[stream ? 2 : 1]) : Matrix();
-  const bool inner = operands_.weights[0].id == static_cast<std::uint8_t>(Weight::q_a_layernorm) ||
-                     operands_.weights[0].id == static_cast<std::uint8_t>(Weight::kv_a_layernorm);
+  auto y = view(at_.outputs()[stream ? 1 : 0]);
+  auto kept = op.keep_bf16 ? view(at_.outputs()[stream ? 2 : 1]) : Matrix();
+  const bool inner = at_.weight(0) == Weight::q_a_layernorm || at_.weight(0) == Weight::kv_a_layernorm;
   const auto eps = inner ? inner_eps : static_cast<float>(plan_.model.rms_norm_eps);
   each_piece(op.tokens, [&](I first, I count) {
     auto part = op;
@@ -89,13 +83,13 @@ void CpuBackend::run_op(RmsNorm<I>& op) {
 }
 
 void CpuBackend::run_op(LayerNorm<I>& op) {
-  auto y = view(operands_.outputs[0]);
-  kernels::cpu::layer_norm<float>(op, inner_eps, view(operands_.inputs[0]), weight(0), weight(1), y);
+  auto y = view(at_.outputs()[0]);
+  kernels::cpu::layer_norm<float>(op, inner_eps, view(at_.inputs()[0]), weight(0), weight(1), y);
 }
 
 void CpuBackend::run_op(Quantise<I>& op) {
-  const auto x = view(operands_.inputs[0]);
-  auto y = view(operands_.outputs[0]);
+  const auto x = view(at_.inputs()[0]);
+  auto y = view(at_.outputs()[0]);
   each_piece(op.tokens, [&](I first, I count) {
     auto part = op;
     part.tokens = count;
@@ -105,8 +99,8 @@ void CpuBackend::run_op(Quantise<I>& op) {
 }
 
 void CpuBackend::run_op(Rope<I>& op) {
-  const auto x = view(operands_.outputs[0], op.heads);
-  const auto range = tokens_of_step();
+  const auto x = view(at_.outputs()[0], op.heads);
+  const auto range = at_.tokens();
   const auto cosines = numbers(rope_.cosines, op.dims / 2), sines = numbers(rope_.sines, op.dims / 2);
   each_piece(op.tokens, [&](I first, I count) {
     auto part = op;
@@ -118,9 +112,9 @@ void CpuBackend::run_op(Rope<I>& op) {
 
 // Each head has its own scales: a row a head.
 void CpuBackend::run_op(Hadamard<I>& op) {
-  const auto x = view(operands_.inputs[0], op.heads);
-  shape(operands_.outputs[0], op.tokens * op.heads, op.width);
-  auto y = whole(operands_.outputs[0]);
+  const auto x = view(at_.inputs()[0], op.heads);
+  shape(at_.outputs()[0], op.tokens * op.heads, op.width);
+  auto y = whole(at_.outputs()[0]);
   if (numerics_ != Numerics::fp8) return copy_rows(x, y);
   each_piece(op.tokens, [&](I first, I count) {
     auto part = op;
@@ -131,8 +125,8 @@ void CpuBackend::run_op(Hadamard<I>& op) {
 }
 
 void CpuBackend::run_op(LatentCacheWrite<I>& op) {
-  const auto kv = view(operands_.inputs[0]);
-  auto& cache = latent_[static_cast<std::size_t>(layer_ - first_layer_)];
+  const auto kv = view(at_.inputs()[0]);
+  auto& cache = latent_[static_cast<std::size_t>(at_.layer() - first_layer_)];
   auto latent = cache.latent(), rope = cache.rope();
   const auto slot = new_slots();
   kernels::cpu::latent_cache_write<float>(op, scales, kv.slice(0, op.latent), kv.slice(op.latent, op.rope), Integers<I>{slot}, latent, rope);
@@ -140,21 +134,21 @@ void CpuBackend::run_op(LatentCacheWrite<I>& op) {
 
 // With an input: the whole context of each sequence, what is cached from the cache and the rest from the input.
 void CpuBackend::run_op(LatentCacheRead<I>& op) {
-  auto& cache = latent_[static_cast<std::size_t>(layer_ - first_layer_)];
-  auto y = view(operands_.outputs[0]);
-  const auto slot = slots(context_of_step());
+  auto& cache = latent_[static_cast<std::size_t>(at_.layer() - first_layer_)];
+  auto y = view(at_.outputs()[0]);
+  const auto slot = slots(at_.context());
   const auto read = [&](I first, I count) {
     auto part = op;
     part.tokens = count;
     auto rows = y.rows(first, count);
     kernels::cpu::latent_cache_read<float>(part, cache.latent(), cache.rope(), Integers<I>{slot}.part(first, count), rows);
   };
-  if (operands_.inputs.empty()) return each_piece(op.tokens, read);
-  const auto kv = view(operands_.inputs[0]);
+  if (at_.inputs().empty()) return each_piece(op.tokens, read);
+  const auto kv = view(at_.inputs()[0]);
   I row = 0, token = 0;
-  for (std::size_t g = 0; g < input_->batch.groups.size(); ++g) {
-    if (!maps_[static_cast<std::size_t>(block_->attention)].on(g, step_->step->paths)) continue;
-    const auto& group = input_->batch.groups[g];
+  for (std::size_t g = 0; g < at_.input().batch.groups.size(); ++g) {
+    if (!at_.map().on(g, at_.step().step->paths)) continue;
+    const auto& group = at_.input().batch.groups[g];
     for (I s = 0; s < group.sequences; ++s) {
       read(row, group.cached_tokens);
       copy_rows(kv.rows(token, group.new_tokens), y.rows(row + group.cached_tokens, group.new_tokens));
@@ -165,19 +159,19 @@ void CpuBackend::run_op(LatentCacheRead<I>& op) {
 }
 
 void CpuBackend::run_op(IndexCacheWrite<I>& op) {
-  const auto k = view(operands_.inputs[0]);
-  auto& cache = *index_[static_cast<std::size_t>(layer_ - first_layer_)];
+  const auto k = view(at_.inputs()[0]);
+  auto& cache = *index_[static_cast<std::size_t>(at_.layer() - first_layer_)];
   const auto slot = new_slots();
   for (I t = 0; t < op.tokens; ++t) kernels::cpu::copy_row(k.type(), op.dims, k, t, cache, slot[static_cast<std::size_t>(t)]);
 }
 
 void CpuBackend::run_op(SwiGlu<I>& op) {
-  if (step_->step->rows == Rows::routed) {
+  if (at_.step().step->rows == Rows::routed) {
     op.rows = static_cast<double>(rows_.rows());
-    shape(operands_.outputs[0], rows_.rows(), op.width);
+    shape(at_.outputs()[0], rows_.rows(), op.width);
   }
-  const auto x = view(operands_.inputs[0]);
-  auto y = view(operands_.outputs[0]);
+  const auto x = view(at_.inputs()[0]);
+  auto y = view(at_.outputs()[0]);
   each_piece(static_cast<I>(op.rows), [&](I first, I count) {
     auto part = op;
     part.rows = static_cast<double>(count);
@@ -187,9 +181,9 @@ void CpuBackend::run_op(SwiGlu<I>& op) {
 }
 
 void CpuBackend::run_op(Add<I>& op) {
-  if (step_->step->rows == Rows::slice) op.tokens = slice_of_tp(input_->batch.tokens(), place_.tp).count;
-  const auto x = whole(operands_.inputs[0]), other = whole(operands_.inputs[1]);
-  auto y = whole(operands_.outputs[0]);
+  if (at_.step().step->rows == Rows::slice) op.tokens = slice_of_tp(at_.input().batch.tokens(), place_.tp).count;
+  const auto x = whole(at_.inputs()[0]), other = whole(at_.inputs()[1]);
+  auto y = whole(at_.outputs()[0]);
   each_piece(op.tokens, [&](I first, I count) {
     auto part = op;
     part.tokens = count;
@@ -199,13 +193,13 @@ void CpuBackend::run_op(Add<I>& op) {
 }
 
 void CpuBackend::run_op(Sample<I>& op) {
-  auto logits = view(operands_.inputs[0]);
-  const bool main = step_->step->rows == Rows::sampled;
-  auto ids = buffer(operands_.outputs[0].id).shape(DType::int32, 1, op.tokens);
-  const auto& sampling = input_->sampling;
+  auto logits = view(at_.inputs()[0]);
+  const bool main = at_.step().step->rows == Rows::sampled;
+  auto ids = buffer(at_.outputs()[0].id).shape(DType::int32, 1, op.tokens);
+  const auto& sampling = at_.input().sampling;
   if (main) {
     for (I r = 0; r < op.tokens; ++r) keep_nucleus(sampling, logits, r);
-    const auto noise = [&](I r, I v) { return exponential_noise(sampling.seed, input_->random_streams[static_cast<std::size_t>(r)], v); };
+    const auto noise = [&](I r, I v) { return exponential_noise(sampling.seed, at_.input().random_streams[static_cast<std::size_t>(r)], v); };
     kernels::cpu::sample<float>(op, sampling.temperature, logits, noise, ids);
   } else {  // a draft is a guess: the likeliest token
     kernels::cpu::sample<float>(
@@ -213,13 +207,12 @@ void CpuBackend::run_op(Sample<I>& op) {
   }
   auto& result = main ? output_.sampled : output_.drafts;
   for (I r = 0; r < op.tokens; ++r) result.push_back(static_cast<std::int32_t>(ids.integer(0, r)));
-  if (main && drafted_.empty()) drafted_ = confirmed_tokens(*input_, output_.sampled);
 }
 
 std::vector<std::int64_t> CpuBackend::new_slots() const {
   std::vector<I> result;
   I position = 0;
-  for (const auto& group : input_->batch.groups)
+  for (const auto& group : at_.input().batch.groups)
     for (I s = 0; s < group.sequences; ++s) {
       const auto first = slots_.begin() + position + group.cached_tokens;
       result.insert(result.end(), first, first + group.new_tokens);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <list>
+#include <numeric>
 
 #include "executor/row_map.h"
 #include "executor/sampling.h"
@@ -107,7 +108,7 @@ class Rank {
     std::vector<Work> work;
     auto budget = plan_.policy.chunked_prefill_tokens;
     for (auto& s : running_) {
-      if (s.prefilling()) continue;
+      if (s.prefilling() || budget <= 0) continue;
       work.push_back({&s, s.cached, 1 + static_cast<std::int64_t>(s.drafts.size())});
       budget -= work.back().tokens;
     }
@@ -259,29 +260,34 @@ class Rank {
 
 }  // namespace
 
-std::int64_t pages_needed(std::span<const Request> requests, const Layout& layout, std::int64_t drafts) {
-  std::vector<std::int64_t> pages(static_cast<std::size_t>(layout.dp), 1);  // one for padding
+std::int64_t pages_needed(std::span<const Request> requests, const Layout& layout, std::int64_t drafts, std::int64_t max_sequences) {
+  std::vector<std::vector<std::int64_t>> pages(static_cast<std::size_t>(layout.dp));
   for (std::size_t i = 0; i < requests.size(); ++i)
-    pages[i % pages.size()] += paged(static_cast<std::int64_t>(requests[i].prompt.size()) + requests[i].max_new_tokens + drafts) / page_tokens;
-  return *std::ranges::max_element(pages);
+    pages[i % pages.size()].push_back(paged(static_cast<std::int64_t>(requests[i].prompt.size()) + requests[i].max_new_tokens + drafts) / page_tokens);
+  std::int64_t most = 0;
+  for (auto& of_rank : pages) {
+    std::ranges::sort(of_rank, std::greater{});
+    of_rank.resize(std::min(of_rank.size(), static_cast<std::size_t>(max_sequences)));
+    most = std::max(most, std::accumulate(of_rank.begin(), of_rank.end(), std::int64_t{0}));
+  }
+  return most + 1;  // for padding
+}
+
+std::optional<std::string> check(const ModelSpec& m, const Request& r, std::int64_t drafts, std::optional<std::int64_t> pages) {
+  if (r.prompt.empty()) return "is empty";
+  if (r.max_new_tokens < 1) return fmt::format("asks for {} new tokens; at least 1", r.max_new_tokens);
+  for (const auto* ids : {&r.prompt, &r.forced})
+    for (const auto id : *ids)
+      if (id < 0 || id >= m.vocab_size) return fmt::format("token id {} is not among the {} of the vocabulary", id, m.vocab_size);
+  const auto tokens = static_cast<std::int64_t>(r.prompt.size()) + r.max_new_tokens;
+  if (tokens > m.max_position_embeddings)
+    return fmt::format("{} tokens and {} new ones are more than the model's {} positions", r.prompt.size(), r.max_new_tokens, m.max_position_embeddings);
+  if (pages && paged(tokens + drafts) / page_tokens + 1 > *pages) return fmt::format("{} tokens do not fit in {} cache pages", tokens, *pages);
+  return std::nullopt;
 }
 
 std::vector<Generated> generate(const Plan& plan, const Place& place, Backend& backend, Communicator& world, std::span<const Request> requests,
                                 const GenerateOptions& options) {
-  const auto& m = plan.model;
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    const auto& r = requests[i];
-    const auto refuse = [&](const std::string& why) { throw Error(Failure::usage, fmt::format("prompt {}: {}", i + 1, why)); };
-    if (r.prompt.empty()) refuse("is empty");
-    for (const auto* ids : {&r.prompt, &r.forced})
-      for (const auto id : *ids)
-        if (id < 0 || id >= m.vocab_size) refuse(fmt::format("token id {} is not among the {} of the vocabulary", id, m.vocab_size));
-    const auto tokens = static_cast<std::int64_t>(r.prompt.size()) + r.max_new_tokens;
-    if (tokens > m.max_position_embeddings)
-      refuse(fmt::format("{} tokens and {} new ones are more than the model's {} positions", r.prompt.size(), r.max_new_tokens, m.max_position_embeddings));
-    if (paged(tokens + plan.policy.mtp_depth) / page_tokens + 1 > options.pages)
-      refuse(fmt::format("{} tokens do not fit in {} cache pages", tokens, options.pages));
-  }
   return Rank(plan, place, backend, world, requests, options).run();
 }
 

@@ -27,7 +27,7 @@ constexpr Watched watched[] = {{"index_logits", "index_logits", "index_scores"},
                                {"o_proj", "delta", "attn_out"},
                                {"attn_all_reduce", "delta", "attn_out"}};
 
-std::string_view mtp_suffix(const Policy& policy) { return policy.mtp_normed_hidden ? "_from_normed_hidden" : "_from_unnormed_hidden"; }
+std::string_view mtp_suffix(bool normed_hidden) { return normed_hidden ? "_from_normed_hidden" : "_from_unnormed_hidden"; }
 
 HostTensor columns(const HostTensor& t, std::int64_t first, std::int64_t count) {
   HostTensor part{.rows = t.rows, .columns = count, .numbers = {}, .integers = {}};
@@ -51,12 +51,12 @@ Recorder::Recorder(const Plan& p, std::int64_t prompt_tokens, std::int64_t rows)
 void Recorder::add(const std::string& name, std::span<const RowOrigin> origins, const HostTensor& t) {
   const std::lock_guard lock(mutex_);
   auto& table = tables_[name];
-  table.columns = std::max(table.columns, t.columns);
   const bool causal = name.ends_with("index_scores");  // a row has as many as there are keys up to its own
   for (std::int64_t r = 0; r < t.rows; ++r) {
     const auto& origin = origins[static_cast<std::size_t>(t.first_token + r)];
     if (origin.request != 0 || origin.position < prompt_ - rows_) continue;
     const auto columns = causal ? origin.position + 1 : t.columns;
+    table.columns = std::max(table.columns, columns);
     const auto row = [&](const auto& values, auto& into) {
       if (!values.empty()) into[origin.position].assign(values.begin() + r * t.columns, values.begin() + r * t.columns + columns);
     };
@@ -71,7 +71,7 @@ void Recorder::observe(const Place& place, const StepInput& input, std::span<con
   const std::string_view label = step.step->label;
   const bool mtp = block.first_layer >= num_hidden_layers(plan_.model);
   const auto prefix = mtp ? std::string("mtp.0.") : block.first_layer >= 0 ? fmt::format("layer.{}.", block.first_layer) : std::string();
-  const auto suffix = mtp ? mtp_suffix(plan_.policy) : std::string_view();
+  const auto suffix = mtp ? mtp_suffix(plan_.policy.mtp_normed_hidden) : std::string_view();
   const auto name = [&](std::string_view what) { return fmt::format("{}{}{}", prefix, what, suffix); };
   if (&block.steps.back() == step.step && block.first_layer >= 0 && !mtp) {
     auto hidden = backend.read("delta");
@@ -139,49 +139,72 @@ std::vector<NamedTensor> Recorder::tensors(const Request& request, const Generat
   return result;
 }
 
+namespace {
+
+// Tensors of one file, as rows.
+class RowReader {
+ public:
+  RowReader(const SafetensorsFile& file, std::int64_t most_rows) : file_(file), most_rows_(most_rows) {}
+
+  // The tensor as rows of `columns` (0: any number), or null. Throws Error{bad_file} if it is there and something else.
+  [[nodiscard]] const TensorEntry* find(const std::string& name, FileType type, std::int64_t columns) const {
+    const auto* entry = file_.find(name);
+    if (!entry) return nullptr;
+    const bool fits = entry->type == type && entry->shape.size() == 2 && (columns == 0 || entry->shape[1] == columns) && entry->shape[0] <= most_rows_;
+    if (!fits)
+      throw Error(Failure::bad_file, fmt::format("{}: {}: is not {}[up to {}, {}], as the model and its prompt ask for", file_.path(), name, name_of(type),
+                                                 most_rows_, columns > 0 ? fmt::format("{}", columns) : "any"));
+    return entry;
+  }
+  // Its rows as those of positions `first` and on.
+  template <class T>
+  void take(const std::string& name, FileType type, std::int64_t columns, std::int64_t first, std::map<std::int64_t, std::vector<T>>& into) const {
+    const auto* entry = find(name, type, columns);
+    if (!entry) return;
+    const auto width = static_cast<std::size_t>(columns);
+    for (std::int64_t r = 0; r < entry->shape[0]; ++r) {
+      auto& row = into[first + r];
+      row.resize(width);
+      std::memcpy(row.data(), file_.bytes(*entry).data() + static_cast<std::size_t>(r) * width * sizeof(T), width * sizeof(T));
+    }
+  }
+
+ private:
+  const SafetensorsFile& file_;
+  std::int64_t most_rows_;
+};
+
+}  // namespace
+
+void Forcing::read_layer(const SafetensorsFile& file, const ModelSpec& m, const LayerNames& names) {
+  auto& rows = layers_[names.layer];
+  const RowReader reader(file, names.most_rows);
+  const auto name = [&](std::string_view what) { return fmt::format("{}{}{}", names.prefix, what, names.suffix); };
+  if (m.indexer) {
+    reader.take(name("topk"), FileType::i32, m.indexer->index_topk, names.first_position, rows.topk);
+    if (names.first_position == 0) take_bits(file, reader.find(name("topk_bits"), FileType::u8, 0), rows.topk);
+  }
+  reader.take(name("expert_ids"), FileType::i32, m.num_experts_per_tok, names.first_position, rows.expert_ids);
+  reader.take(name("expert_weights"), FileType::f32, m.num_experts_per_tok, names.first_position, rows.expert_weights);
+  check(rows, file.path(), names.prefix, m);
+}
+
 Forcing Forcing::read(const std::filesystem::path& path, const ModelSpec& m, std::int64_t prompt, bool mtp_normed_hidden) {
   const auto file = SafetensorsFile::open(path);
   Forcing result;
-  // The tensor as rows of `columns` (0: any number), or nothing. `type` as its name in the format.
-  const auto rows_of = [&](const std::string& name, FileType type, std::int64_t columns, std::int64_t most) -> const TensorEntry* {
-    const auto* entry = file.find(name);
-    if (!entry) return nullptr;
-    const bool fits = entry->type == type && entry->shape.size() == 2 && (columns == 0 || entry->shape[1] == columns) && entry->shape[0] <= most;
-    if (!fits)
-      throw Error(Failure::bad_file, fmt::format("{}: {}: is not {}[up to {}, {}], as the model and its prompt ask for", path.string(), name, name_of(type),
-                                                 most, columns > 0 ? fmt::format("{}", columns) : "any"));
-    return entry;
-  };
-  const auto take = [&](const TensorEntry* entry, std::int64_t first, auto& into) {
-    if (!entry) return;
-    using T = typename std::remove_cvref_t<decltype(into)>::mapped_type::value_type;
-    const auto bytes = file.bytes(*entry);
-    const auto columns = static_cast<std::size_t>(entry->shape[1]);
-    for (std::int64_t r = 0; r < entry->shape[0]; ++r) {
-      auto& row = into[first + r];
-      row.resize(columns);
-      std::memcpy(row.data(), bytes.data() + static_cast<std::size_t>(r) * columns * sizeof(T), columns * sizeof(T));
-    }
-  };
   constexpr std::int64_t any = std::int64_t{1} << 31;
-  const auto topk = m.indexer ? m.indexer->index_topk : 0, k = m.num_experts_per_tok;
-  const auto one = [&](std::int64_t layer, const std::string& prefix, std::string_view suffix, std::int64_t first, std::int64_t most) {
-    auto& rows = result.layers_[layer];
-    const auto name = [&](std::string_view what) { return fmt::format("{}{}{}", prefix, what, suffix); };
-    if (topk > 0) take(rows_of(name("topk"), FileType::i32, topk, most), first, rows.topk);
-    if (topk > 0 && first < prompt) take_bits(file, rows_of(name("topk_bits"), FileType::u8, 0, most), rows.topk);
-    take(rows_of(name("expert_ids"), FileType::i32, k, most), first, rows.expert_ids);
-    take(rows_of(name("expert_weights"), FileType::f32, k, most), first, rows.expert_weights);
-    result.check(rows, path.string(), name("expert_ids"), m.n_routed_experts);
-  };
   for (std::int64_t layer = 0; layer < num_hidden_layers(m); ++layer) {
-    one(layer, fmt::format("layer.{}.", layer), "", 0, prompt);
-    one(layer, fmt::format("decode.layer.{}.", layer), "", prompt, any);
+    result.read_layer(file, m, {.layer = layer, .prefix = fmt::format("layer.{}.", layer), .suffix = "", .first_position = 0, .most_rows = prompt});
+    result.read_layer(file, m, {.layer = layer, .prefix = fmt::format("decode.layer.{}.", layer), .suffix = "", .first_position = prompt, .most_rows = any});
   }
-  if (m.num_nextn_predict_layers > 0) one(num_hidden_layers(m), "mtp.0.", mtp_normed_hidden ? "_from_normed_hidden" : "_from_unnormed_hidden", 0, prompt);
-  if (const auto* ids = file.find("decode_ids"); ids && ids->type == FileType::i32) {
+  if (m.num_nextn_predict_layers > 0)
+    result.read_layer(file, m,
+                      {.layer = num_hidden_layers(m), .prefix = "mtp.0.", .suffix = mtp_suffix(mtp_normed_hidden), .first_position = 0, .most_rows = prompt});
+  if (const auto* ids = file.find("decode_ids")) {
+    if (ids->type != FileType::i32 || ids->shape.size() != 1)
+      throw Error(Failure::bad_file, fmt::format("{}: decode_ids: is not {}[any]", path.string(), name_of(FileType::i32)));
     const auto bytes = file.bytes(*ids);
-    result.decode_ids_.resize(bytes.size() / 4);
+    result.decode_ids_.resize(bytes.size() / sizeof(std::int32_t));
     std::memcpy(result.decode_ids_.data(), bytes.data(), bytes.size());
   }
   return result;
@@ -199,13 +222,23 @@ void Forcing::take_bits(const SafetensorsFile& file, const TensorEntry* entry, s
   }
 }
 
-void Forcing::check(const Rows& rows, const std::string& file, const std::string& name, std::int64_t experts) {
-  for (const auto& [position, ids] : rows.expert_ids)
+void Forcing::check(const Rows& rows, const std::string& file, const std::string& name, const ModelSpec& m) {
+  const auto refuse = [&](std::string_view tensor, std::int64_t row, const std::string& why) {
+    throw Error(Failure::bad_file, fmt::format("{}: {}{}: row of position {} {}", file, name, tensor, row, why));
+  };
+  for (const auto& [position, ids] : rows.expert_ids) {
     for (const auto id : ids)
-      if (id < 0 || id >= experts)
-        throw Error(Failure::bad_file, fmt::format("{}: {}: expert {} of row {} is not among {}", file, name, id, position, experts));
-  for (const auto& [position, ids] : rows.expert_ids)
-    if (!rows.expert_weights.contains(position)) throw Error(Failure::bad_file, fmt::format("{}: {}: row {} has no expert_weights", file, name, position));
+      if (id < 0 || id >= m.n_routed_experts) refuse("expert_ids", position, fmt::format("has expert {}, which is not among {}", id, m.n_routed_experts));
+    if (!rows.expert_weights.contains(position)) refuse("expert_ids", position, "has no expert_weights");
+  }
+  for (const auto& [position, keys] : rows.topk) {
+    auto seen = keys;
+    std::erase_if(seen, [&](std::int32_t key) { return key < 0 || key > position; });
+    std::ranges::sort(seen);
+    if (std::ranges::adjacent_find(seen) != seen.end()) refuse("topk", position, "has a key twice");
+    if (seen.empty()) refuse("topk", position, "has no key up to its own position");
+    if (std::ssize(keys) > m.indexer->index_topk) refuse("topk", position, fmt::format("has more than {} keys", m.indexer->index_topk));
+  }
 }
 
 void Forcing::choose(std::span<const RowOrigin> origins, Choices& choices) const {

@@ -51,8 +51,16 @@ class Forcing {
     std::map<std::int64_t, std::vector<std::int32_t>> topk, expert_ids;  // by position
     std::map<std::int64_t, std::vector<float>> expert_weights;
   };
+  // How the tensors of a layer are called, and what their rows are.
+  struct LayerNames {
+    std::int64_t layer;
+    std::string prefix;
+    std::string_view suffix;
+    std::int64_t first_position, most_rows;
+  };
+  void read_layer(const SafetensorsFile&, const model_spec::ModelSpec&, const LayerNames&);
   static void take_bits(const SafetensorsFile&, const TensorEntry*, std::map<std::int64_t, std::vector<std::int32_t>>& into);
-  static void check(const Rows&, const std::string& file, const std::string& name, std::int64_t experts);
+  static void check(const Rows&, const std::string& file, const std::string& name, const model_spec::ModelSpec&);
   std::map<std::int64_t, Rows> layers_;
   std::vector<std::int32_t> decode_ids_;
 };

@@ -23,40 +23,58 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Ranks share the cores of the machine between them.
-void share_cores([[maybe_unused]] int ranks) {
+// The ranks share the threads that the caller may use; `run` is one rank's work, on a thread of its own or the caller's.
+int threads_of_caller() {
 #ifdef _OPENMP
-  omp_set_num_threads(std::max(1, omp_get_num_procs() / ranks));
+  return omp_get_max_threads();
+#else
+  return 1;
 #endif
+}
+void use_threads([[maybe_unused]] int threads) {
+#ifdef _OPENMP
+  omp_set_num_threads(std::max(1, threads));
+#endif
+}
+
+void refuse_bad_requests(const RunOptions& o) {
+  for (std::size_t i = 0; i < o.requests.size(); ++i)
+    if (const auto reason = check(o.model, o.requests[i], o.policy.mtp_depth, o.pages))
+      throw Error(Failure::usage, fmt::format("prompt {}: {}", i + 1, *reason));
 }
 
 class Run {
  public:
   explicit Run(const RunOptions& options) : options_(options), plan_(plan(options.model, options.layout, options.policy, true)), ranks_(gpus(options.layout)) {
-    const auto prompt = options.requests.empty() ? 0 : static_cast<std::int64_t>(options.requests[0].prompt.size());
+    const auto prompt = static_cast<std::int64_t>(options.requests[0].prompt.size());
     if (options.dump) recorder_.emplace(plan_, prompt, options.dump_rows);
     if (options.force) forcing_ = Forcing::read(*options.force, options.model, prompt, options.policy.mtp_normed_hidden);
-    if (forcing_ && !requests_.empty()) requests_[0].forced = forcing_->decode_ids();
+    if (forcing_) requests_[0].forced = forcing_->decode_ids();
     for (const auto& r : requests_) total_tokens_ += static_cast<double>(r.prompt.size()) + static_cast<double>(r.max_new_tokens);
     result_.requests.resize(requests_.size());
   }
 
   RunResult take() {
-    run_ranks(static_cast<int>(ranks_), [&](Communicator& world) { rank(world); });
+    const int threads = threads_of_caller();
+    run_ranks(static_cast<int>(ranks_), [&](Communicator& world) {
+      use_threads(threads / static_cast<int>(ranks_));
+      rank(world);
+    });
+    use_threads(threads);
     if (recorder_) result_.dump = recorder_->tensors(requests_[0], result_.requests[0]);
     return std::move(result_);
   }
 
  private:
   void rank(Communicator& world) {
-    share_cores(static_cast<int>(ranks_));
     const auto place = place_of(options_.layout, world.rank());
     const auto start = Clock::now();
     const RankWeights weights(plan_, place, options_.numerics, *options_.weights, [&](double done, double all) {
       if (world.rank() == 0) report("weights", all > 0 ? done / all : 1);
     });
-    const auto pages = options_.pages.value_or(pages_needed(requests_, options_.layout, options_.policy.mtp_depth));
-    CpuBackend backend(plan_, place, options_.numerics, weights, pages, world);
+    const auto pages = options_.pages.value_or(pages_needed(requests_, options_.layout, options_.policy.mtp_depth, options_.max_sequences));
+    auto backend_memory = make_backend(place, weights, pages, world);
+    auto& backend = *backend_memory;
     world.barrier();
     const auto loaded = Clock::now();
     auto generated = generate(plan_, place, backend, world, requests_, options_of(place, pages, backend));
@@ -69,7 +87,15 @@ class Run {
       if (static_cast<std::int64_t>(i) % options_.layout.dp == place.dp) result_.requests[i] = std::move(generated[i]);
   }
 
-  GenerateOptions options_of(const Place& place, std::int64_t pages, CpuBackend& backend) {
+  std::unique_ptr<Backend> make_backend(const Place& place, const RankWeights& weights, std::int64_t pages, Communicator& world) const {
+    try {
+      return std::make_unique<CpuBackend>(plan_, place, options_.numerics, weights, pages, world);
+    } catch (const std::bad_alloc&) {
+      throw Error(Failure::device, fmt::format("not enough memory for {} cache pages of {} tokens on each rank", pages, page_tokens));
+    }
+  }
+
+  GenerateOptions options_of(const Place& place, std::int64_t pages, Backend& backend) {
     GenerateOptions o{.sampling = options_.sampling, .pages = pages, .max_sequences = options_.max_sequences, .force = {}, .observe = {}, .after_step = {}};
     if (recorder_) {
       const auto prompt = static_cast<std::int64_t>(requests_[0].prompt.size());
@@ -79,7 +105,7 @@ class Run {
         recorder_->observe(place, input, rows, block, step, b);
       };
     }
-    if (forcing_) o.force = [this](const StepInput&, std::span<const RowOrigin> rows, Choices& choices) { forcing_->choose(rows, choices); };
+    if (forcing_ && place.dp == 0) o.force = [this](const StepInput&, std::span<const RowOrigin> rows, Choices& choices) { forcing_->choose(rows, choices); };
     if (place.dp == 0 && place.tp == 0)
       o.after_step = [this, place, &backend, index = std::size_t{0}, sent = 0.0](const StepInput& input, const Executed& done) mutable {
         note(place, index++, input, done, backend.sent_bytes() - sent);
@@ -92,8 +118,11 @@ class Run {
     const std::lock_guard lock(mutex_);
     if (result_.steps.size() <= index) result_.steps.resize(index + 1);
     auto& step = result_.steps[index];
-    step.stages.resize(static_cast<std::size_t>(options_.layout.pp));
-    step.stages[static_cast<std::size_t>(place.stage)] = done.trace;
+    if (options_.traces) {
+      step.stages.resize(static_cast<std::size_t>(options_.layout.pp));
+      step.stages[static_cast<std::size_t>(place.stage)] = done.trace;
+    }
+    step.time = std::max(step.time, done.trace.total);
     if (place.stage != 0) return;
     step.batch = input.batch;
     step.sent_bytes = sent;
@@ -124,6 +153,9 @@ std::optional<std::string> check(const RunOptions& o) {
   for (const auto& problem : model_spec::check(m)) return problem.key + ": " + problem.message;
   if (const auto reason = model_spec::check(m, o.layout)) return reason;
   if (const auto reason = model_spec::check(m, o.policy)) return reason;
+  if (o.requests.empty()) return "there is no prompt";
+  if (o.max_sequences < 1) return fmt::format("max_sequences is {}; at least 1", o.max_sequences);
+  if (o.policy.chunked_prefill_tokens < 1) return fmt::format("chunked_prefill_tokens is {}; at least 1", o.policy.chunked_prefill_tokens);
   if (o.layout.redundant_experts > 0) return "the executor places each expert once: redundant_experts must be 0";
   if (o.policy.mtp_depth > 1) return fmt::format("the executor drafts one token a step, not {}", o.policy.mtp_depth);
   if (m.indexer && o.numerics == Numerics::fp8 && (m.indexer->index_head_dim & (m.indexer->index_head_dim - 1)) != 0)
@@ -131,6 +163,9 @@ std::optional<std::string> check(const RunOptions& o) {
   return std::nullopt;
 }
 
-RunResult run(const RunOptions& options) { return Run(options).take(); }
+RunResult run(const RunOptions& options) {
+  refuse_bad_requests(options);
+  return Run(options).take();
+}
 
 }  // namespace fathom::executor

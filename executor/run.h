@@ -22,6 +22,7 @@ struct RunOptions {
   Sampling sampling;
   std::int64_t max_sequences = 256;
   std::optional<std::int64_t> pages;  // of the caches of each rank; as many as all requests at once need, if not given
+  bool traces = false;                // keep those of every step
   bool dump = false;                  // record the tensors of the first request (record.h)
   std::int64_t dump_rows = 0;         // the last so many of its prompt; 0: all
   std::optional<std::filesystem::path> force;
@@ -32,7 +33,8 @@ struct RunOptions {
 // One step of the first dp rank.
 struct StepRecord {
   model_spec::Batch batch;
-  std::vector<model_spec::Trace> stages;  // of the first rank of each pipeline stage
+  std::vector<model_spec::Trace> stages;  // of the first rank of each pipeline stage; empty unless asked for
+  model_spec::Seconds time{};             // of the slowest of them
   double sent_bytes = 0;                  // by that rank of the first stage
 };
 
@@ -47,7 +49,7 @@ struct RunResult {
 // The reason why these options cannot run, in one line, or nothing.
 std::optional<std::string> check(const RunOptions&);
 
-// Precondition: check() finds nothing. Throws Error.
+// Precondition: check() finds nothing. Throws Error; a request that cannot run is Error{usage}.
 RunResult run(const RunOptions&);
 
 }  // namespace fathom::executor

@@ -18,7 +18,7 @@ void keep_nucleus(const Sampling& sampling, kernels::cpu::Matrix& logits, std::i
   std::ranges::stable_sort(order, std::greater{}, [&](std::int32_t v) { return weight[static_cast<std::size_t>(v)]; });
   double reached = 0;
   for (const auto v : order) {
-    if (reached >= sampling.top_p * sum) logits.set(r, v, -std::numeric_limits<float>::infinity());
+    if (reached > 0 && reached >= sampling.top_p * sum) logits.set(r, v, -std::numeric_limits<float>::infinity());
     reached += weight[static_cast<std::size_t>(v)];
   }
 }

@@ -16,7 +16,7 @@ double expected_places(const ModelSpec&, std::int64_t places);
 
 // Constants of a layout, computed once in plan().
 struct RoutingConstants {
-  double rank_maximum = 0;    // expected_maximum over the ranks that hold different experts
+  double rank_maximum = 0;    // rows of the busiest rank beyond the mean, for one token; as the root of the tokens for more
   double expert_maximum = 0;  // over the experts of one rank
   double distinct_ranks = 0;  // expected_places(ep)
 };

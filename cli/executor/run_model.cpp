@@ -52,6 +52,7 @@ executor::RunOptions options_of(const Request& request, const Subject& s, const 
                                       .seed = static_cast<std::uint64_t>(whole_option(request, "seed", 0, largest_seed).value_or(0))},
                          .max_sequences = whole_option(request, "max-sequences", 1, many).value_or(256),
                          .pages = whole_option(request, "pages", 1, many),
+                         .traces = request.has("trace") || request.has("compare"),
                          .dump = request.has("dump"),
                          .dump_rows = whole_option(request, "dump-rows", 1, many).value_or(0),
                          .force = {},

@@ -27,10 +27,10 @@ Sums sums_of(const executor::RunOptions& options, const executor::RunResult& res
   for (const auto& step : result.steps) {
     s.sent_bytes += step.sent_bytes;
     if (is_decode(step.batch, options.policy.mtp_depth)) {
-      s.decode_ms.push_back(duration(step).value * 1e3);
+      s.decode_ms.push_back(step.time.value * 1e3);
       continue;
     }
-    s.prefill += duration(step);
+    s.prefill += step.time;
     s.prefill_tokens += step.batch.all_tokens(options.layout.dp);
   }
   return s;
@@ -111,7 +111,7 @@ Table steps_table(const executor::RunOptions& options, const executor::RunResult
   for (const auto& step : result.steps)
     t.records.push_back({"",
                          {std::string(is_decode(step.batch, options.policy.mtp_depth) ? "decode" : "prefill"), step.batch.sequences(), step.batch.tokens(),
-                          step.batch.sampled, duration(step).value * 1e3, step.sent_bytes}});
+                          step.batch.sampled, step.time.value * 1e3, step.sent_bytes}});
   return t;
 }
 
@@ -126,12 +126,6 @@ std::string answer_of(const executor::RunOptions& options, const Sums& s) {
 
 bool is_decode(const Batch& batch, std::int64_t drafts) {
   return std::ranges::all_of(batch.groups, [&](const Group& g) { return g.new_tokens <= 1 + drafts && g.cached_tokens > 0; });
-}
-
-Seconds duration(const executor::StepRecord& step) {
-  Seconds longest;
-  for (const auto& trace : step.stages) longest = std::max(longest, trace.total);
-  return longest;
 }
 
 Report report_of(const Subject& subject, const executor::RunOptions& options, const std::vector<Prompt>& prompts, const executor::RunResult& result,

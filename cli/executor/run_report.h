@@ -19,6 +19,5 @@ Table compared_table(const ComparedStep&);
 
 // Only tokens after a prompt: at most one and the drafts of each sequence, with something in the cache.
 bool is_decode(const Batch&, std::int64_t drafts);
-Seconds duration(const executor::StepRecord&);
 
 }  // namespace fathom::cli

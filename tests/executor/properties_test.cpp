@@ -169,6 +169,30 @@ TEST(Properties, VerifiedDraftsEqualPlainGreedy) {
   EXPECT_EQ(run(o).requests[0].ids, plain.requests[0].ids);
 }
 
+TEST(Properties, DraftsAfterAPromptInChunks) {
+  auto o = small_run({request(27, 90, 12), request(28, 40, 12)});
+  o.dump = false;
+  const auto plain = run(o);
+  o.policy.mtp_depth = 1;
+  o.policy.chunked_prefill_tokens = 32;
+  const auto drafted = run(o);
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(plain.requests[i].ids, drafted.requests[i].ids);
+}
+
+// Latents in bf16 beside quantised weights and activations: as engines serve V3.
+TEST(Properties, Fp8ArithmeticOverABf16Cache) {
+  const Fixture f("v32-yarn-fp8-mtp");
+  auto o = f.options();
+  o.requests[0].max_new_tokens = 6;
+  const auto exact = tensors(o);
+  o.numerics = Numerics::fp8;
+  o.force = f.folder / "expected.safetensors";
+  for (const auto cache : {CacheFormat::fp8, CacheFormat::bf16}) {
+    o.policy.cache = cache;
+    EXPECT_LT(relative_error(tensors(o).at("layer.0.attn_out").numbers, exact.at("layer.0.attn_out").numbers), 0.2);  // measured: 0.05; garbage: 1
+  }
+}
+
 // The prediction layer's weights made to repeat the main model would accept every draft; a vocabulary of few ids accepts some.
 TEST(Properties, AcceptedDraftsSaveSteps) {
   auto o = small_run({request(17, 30, 60)});
@@ -275,6 +299,11 @@ TEST(Properties, BadRequestsAreRefused) {
   o = small_run({request(22, 20), request(23, 300)});
   o.pages = 4;
   EXPECT_EQ(refusal(o), "prompt 2: 301 tokens do not fit in 4 cache pages");
+  EXPECT_EQ(refusal(small_run({request(22, 20, 0)})), "prompt 1: asks for 0 new tokens; at least 1");
+  EXPECT_EQ(check(small_run({})), "there is no prompt");
+  o = small_run({request(22, 20)});
+  o.max_sequences = 0;
+  EXPECT_EQ(check(o), "max_sequences is 0; at least 1");
   o = small_run({request(22, 20)});
   o.policy.mtp_depth = 2;
   EXPECT_EQ(check(o), "the executor drafts one token a step, not 2");
