@@ -62,7 +62,8 @@ inline double relative_error(std::span<const float> a, std::span<const float> b)
   if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
   double most = 0, largest = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!(std::abs(double{a[i]} - double{b[i]}) <= most)) most = std::abs(double{a[i]} - double{b[i]});
+    if (std::isnan(a[i]) || std::isnan(b[i])) return std::numeric_limits<double>::infinity();
+    most = std::max(most, std::abs(double{a[i]} - double{b[i]}));
     largest = std::max(largest, std::abs(double{b[i]}));
   }
   return most / largest;

@@ -252,7 +252,7 @@ std::vector<float> logits_on_pages(const std::vector<std::int32_t>& pages) {
     const RankWeights weights(p, place, Numerics::exact, SyntheticWeights(7, DType::fp32));
     CpuBackend backend(p, place, Numerics::exact, weights, 8, world);
     BoundPlan bound;
-    for (const auto [cached, tokens] : {std::pair<std::int64_t, std::int64_t>{0, 70}, {70, 40}}) {
+    for (const auto& [cached, tokens] : {std::pair<std::int64_t, std::int64_t>{0, 70}, {70, 40}}) {
       StepInput in;
       in.batch = prefill(1, tokens, cached);
       in.ids.assign(prompt.begin() + cached, prompt.begin() + cached + tokens);
