@@ -65,7 +65,7 @@ constexpr std::array table{
     Flag{"--mtp-hidden", word, "KIND", "", "normed|unnormed", generation, "what the prediction layer reads: after the final norm, or before (normed)", "run"},
 
     Flag{"--backend", word, "KIND", "", "cpu|cuda", running, "what computes (cpu)", "run"},
-    Flag{"--numerics", word, "KIND", "", "exact|bf16|fp8", running, "float32; without scales; as deployed (exact)", "run"},
+    Flag{"--numerics", word, "KIND", "", "exact|bf16|fp8", running, "float32; without scales; as deployed (exact; on cuda fp8)", "run"},
     Flag{"--max-sequences,--max-num-seqs", integer, "N", "", "", running, "at once on a dp rank (256)", "run"},
     Flag{"--pages", integer, "N", "", "", running, "of 64 tokens in the caches of a rank (what all prompts need)", "run"},
     Flag{"--compare", text, "SYSTEM", "", "", running, "predicted for SYSTEM beside measured, by operator", "run"},

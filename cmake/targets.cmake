@@ -25,6 +25,7 @@ function(fathom_library folder)
   file(GLOB sources CONFIGURE_DEPENDS *.cpp)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS *.h)
+  list(FILTER headers EXCLUDE REGEX "/cuda/")  # a library of their own
   if(sources)
     add_library(${library} STATIC ${sources})
     target_link_libraries(${library} PRIVATE fathom_warnings ${ARGN})

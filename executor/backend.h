@@ -43,6 +43,7 @@ struct StepInput {
 struct StepOutput {
   std::vector<std::int32_t> sampled;  // [batch.sampled] ids; empty on all but the last pipeline stage
   std::vector<std::int32_t> drafts;   // [drafted] ids
+  std::vector<double> step_seconds;   // of each run(), where the host's clock does not tell
 };
 
 // An activation in host memory: numbers or integers, [rows, columns].

@@ -4,34 +4,13 @@
 
 #include <algorithm>
 
+#include "executor/held.h"
 #include "kernels/cpu/parallel.h"
 #include "model_spec/error.h"
 
 namespace fathom::executor {
 
 using namespace model_spec;
-
-namespace {
-
-// Records as the kernels shall see them: without the scales that these numerics do not use.
-DType without_scales(DType type) { return has_scales(type) ? DType::bf16 : type; }
-CacheFormat without_scales(CacheFormat) { return CacheFormat::bf16; }
-template <class T>
-T without_scales(T value) {
-  return value;
-}
-
-template <template <class> class Op_>
-void hold(Op_<std::int64_t>& op, Numerics numerics) {
-  if (numerics == Numerics::fp8) return;
-  const auto one = [&](const auto& field) {
-    const bool stored = field.name == "weight" && numerics == Numerics::exact;
-    if (!stored) op.*field.member = without_scales(op.*field.member);
-  };
-  std::apply([&](const auto&... field) { (one(field), ...); }, Op_<std::int64_t>::fields());
-}
-
-}  // namespace
 
 CpuBackend::CpuBackend(const Plan& plan, const Place& place, Numerics numerics, const RankWeights& weights, std::int64_t pages, Communicator& world)
     : plan_(plan), place_(place), numerics_(numerics), weights_(weights) {
@@ -119,8 +98,7 @@ void CpuBackend::run(BoundStep& step) {
   copies_.clear();
   std::visit(
       [&](auto& op) {
-        auto as_held = op;
-        hold(as_held, numerics_);
+        auto as_held = held(numerics_, op);
         run_op(as_held);
         // What only the data told.
         if constexpr (requires { op.active; }) op.active = as_held.active, op.largest = as_held.largest;

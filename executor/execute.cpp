@@ -11,6 +11,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 Seconds since(Clock::time_point start) { return Seconds{std::chrono::duration<double>(Clock::now() - start).count()}; }
 
+// The records as the data completed them, and a device's own times.
+void complete(Trace& trace, const BoundPlan& bound, std::span<const double> seconds) {
+  Seconds start;
+  for (std::size_t i = 0; i < trace.steps.size(); ++i) {
+    auto& step = trace.steps[i];
+    step.op = bound.steps[i].op;
+    if (seconds.empty()) continue;
+    step.start = start;
+    start += step.duration = Seconds{seconds[i]};
+  }
+}
+
 }  // namespace
 
 Executed execute(const Plan& plan, const Place& place, Backend& backend, const StepInput& input, BoundPlan& bound, const Observer& observer) {
@@ -34,7 +46,7 @@ Executed execute(const Plan& plan, const Place& place, Backend& backend, const S
                                     .group = step.group,
                                     .layer = static_cast<std::int32_t>(range.block->first_layer)},
                              .label = step.step->label,
-                             .op = step.op,
+                             .op = {},
                              .communication = step.step->stream == Stream::communication,
                              .start = step_start,
                              .duration = since(start) - step_start,
@@ -44,6 +56,7 @@ Executed execute(const Plan& plan, const Place& place, Backend& backend, const S
     trace.blocks.push_back({range.block->name, first, range.count, range.block->first_layer, 1, block_start, since(start) - block_start});
   }
   done.output = backend.finish();
+  complete(trace, bound, done.output.step_seconds);
   trace.total = since(start);
   return done;
 }

@@ -129,6 +129,7 @@ RankWeights::RankWeights(const Plan& plan, const Place& place, Numerics numerics
   layers_ = std::move(layers);
 }
 
+bool RankWeights::has(Weight weight, std::int64_t layer) const { return layers_->matrices.contains({weight, layer}); }
 const ConstMatrix& RankWeights::get(Weight weight, std::int64_t layer) const { return layers_->matrices.at({weight, layer}).front(); }
 std::span<const ConstMatrix> RankWeights::experts(Weight weight, std::int64_t layer) const { return layers_->matrices.at({weight, layer}); }
 std::span<const ConstMatrix> RankWeights::absorbed_k(std::int64_t layer) const { return layers_->absorbed.at(layer).k; }

@@ -89,7 +89,7 @@ class Run {
 
   std::unique_ptr<Backend> make_backend(const Place& place, const RankWeights& weights, std::int64_t pages, Communicator& world) const {
     try {
-      return std::make_unique<CpuBackend>(plan_, place, options_.numerics, weights, pages, world);
+      return options_.backend(plan_, place, options_.numerics, weights, pages, world);
     } catch (const std::bad_alloc&) {
       throw Error(Failure::device, fmt::format("not enough memory for {} cache pages of {} tokens on each rank", pages, page_tokens));
     }
@@ -161,6 +161,11 @@ std::optional<std::string> check(const RunOptions& o) {
   if (m.indexer && o.numerics == Numerics::fp8 && (m.indexer->index_head_dim & (m.indexer->index_head_dim - 1)) != 0)
     return fmt::format("fp8 rotates index keys by a Hadamard matrix: index_head_dim {} is not a power of two", m.indexer->index_head_dim);
   return std::nullopt;
+}
+
+std::unique_ptr<Backend> make_cpu_backend(const Plan& plan, const Place& place, Numerics numerics, const RankWeights& weights, std::int64_t pages,
+                                          Communicator& world) {
+  return std::make_unique<CpuBackend>(plan, place, numerics, weights, pages, world);
 }
 
 RunResult run(const RunOptions& options) {

@@ -12,12 +12,19 @@
 
 namespace fathom::executor {
 
+// Makes what runs the steps of one rank; pages: of its caches. All that it is given stays alive.
+using MakeBackend =
+    std::function<std::unique_ptr<Backend>(const model_spec::Plan&, const Place&, Numerics, const RankWeights&, std::int64_t pages, Communicator& world)>;
+std::unique_ptr<Backend> make_cpu_backend(const model_spec::Plan&, const Place&, Numerics, const RankWeights&, std::int64_t pages, Communicator& world);
+
 struct RunOptions {
   model_spec::ModelSpec model;
   model_spec::Layout layout;
   model_spec::Policy policy;
   Numerics numerics = Numerics::exact;
   std::shared_ptr<const WeightSource> weights;
+  MakeBackend backend = make_cpu_backend;
+  std::string backend_name = "cpu";  // for reports
   std::vector<Request> requests;
   Sampling sampling;
   std::int64_t max_sequences = 256;

@@ -61,6 +61,7 @@ class RankWeights {
   // `progress(done, all)` is called in between with bytes as they are stored; it may be empty.
   RankWeights(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const std::function<void(double, double)>& progress = {});
 
+  [[nodiscard]] bool has(model_spec::Weight, std::int64_t layer) const;
   // layer: -1 for tensors of the model. Vectors come as one row.
   [[nodiscard]] const kernels::cpu::ConstMatrix& get(model_spec::Weight, std::int64_t layer) const;
   // One matrix for each of this rank's experts.

@@ -9,7 +9,7 @@ ALLOWED = {
     "model_spec": [],
     "hardware_profiles": ["model_spec/"],
     "simulator": ["model_spec/", "hardware_profiles/"],
-    "kernels": [f"model_spec/{part}" for part in ("ops/", "dtype.h", "units.h", "number.h", "cost.h")],
+    "kernels": [f"model_spec/{part}" for part in ("ops/", "dtype.h", "units.h", "number.h", "cost.h", "error.h")],
     "executor": ["model_spec/", "kernels/", "hardware_profiles/"],
     "cli": ["model_spec/", "hardware_profiles/", "simulator/", "kernels/", "executor/"],
     "gui": ["model_spec/", "hardware_profiles/", "simulator/"],

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "cli/executor/backend.h"
 #include "cli/executor/options.h"
 #include "cli/executor/progress.h"
 #include "cli/executor/prompts.h"
@@ -21,11 +22,6 @@ namespace fathom::cli {
 namespace {
 
 constexpr std::int64_t many = 100'000'000, largest_seed = std::int64_t{1} << 53;
-
-executor::Numerics numerics_of(const Request& request) {
-  const auto name = request.option("numerics", "exact");
-  return static_cast<executor::Numerics>(std::ranges::find(executor::numerics_names, name) - executor::numerics_names.begin());
-}
 
 std::vector<executor::Request> requests_of(const Request& request, const Subject& s, const std::vector<Prompt>& prompts) {
   const auto tokens = whole_option(request, "max-new-tokens", 1, many).value_or(16);
@@ -46,6 +42,8 @@ executor::RunOptions options_of(const Request& request, const Subject& s, const 
                          .policy = s.policy,
                          .numerics = numerics_of(request),
                          .weights = s.weights,
+                         .backend = backend_of(request),
+                         .backend_name = request.option("backend", "cpu"),
                          .requests = requests_of(request, s, prompts),
                          .sampling = {.temperature = static_cast<float>(number_option(request, "temperature", 0, 100).value_or(0)),
                                       .top_p = static_cast<float>(number_option(request, "top-p", 1e-6, 1).value_or(1)),
@@ -149,13 +147,13 @@ void write_files(const Request& request, const executor::RunResult& result) {
 }  // namespace
 
 Outcome run_model(const Request& request) {
-  if (request.option("backend", "cpu") == "cuda") throw Error(Failure::device, "--backend cuda: not built into this fathom-executor");
   const auto subject = subject_of(request);
   const auto tokenizer = tokenizer_of(subject);
   const auto* words = tokenizer ? &*tokenizer : nullptr;
   const auto prompts = prompts_of(request, subject, words);
   auto options = options_of(request, subject, prompts);
   auto reason = executor::check(options).value_or("");
+  if (reason.empty()) reason = backend_reason(request, options).value_or("");
   if (reason.empty()) reason = memory_reason(subject);
   if (!reason.empty()) return {.data = {}, .exit = Exit::infeasible, .remarks = {"cannot run: " + reason}};
   check_files(request, options);

@@ -60,7 +60,7 @@ Table summary_table(const Subject& subject, const executor::RunOptions& options,
   add("routed_experts", "routed experts", Kind::count, m.n_routed_experts);
   add("weights", "weights", Kind::text, weights_text(subject));
   add("layout", "layout", Kind::text, label(options.layout));
-  add("backend", "backend", Kind::text, std::string("cpu"));
+  add("backend", "backend", Kind::text, options.backend_name);
   add("numerics", "numerics", Kind::text, std::string(name_of(options.numerics)));
   add("weight_bytes_per_rank", "weights of a rank, B", Kind::real, result.weight_bytes);
   add("load_s", "loading, s", Kind::real, result.load_seconds);

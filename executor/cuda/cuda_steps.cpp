@@ -1,0 +1,260 @@
+// Each kind of step on its kernel.
+#include "executor/cuda/cuda_steps.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cuda/cache.h"
+#include "kernels/cuda/embedding.h"
+#include "kernels/cuda/gate.h"
+#include "kernels/cuda/grouped_gemm.h"
+#include "kernels/cuda/hadamard.h"
+#include "kernels/cuda/index_logits.h"
+#include "kernels/cuda/layer_norm.h"
+#include "kernels/cuda/quantise.h"
+#include "kernels/cuda/rms_norm.h"
+#include "kernels/cuda/rope.h"
+#include "kernels/cuda/sample.h"
+#include "kernels/cuda/swiglu.h"
+#include "kernels/cuda/top_k.h"
+
+namespace fathom::executor {
+
+using namespace model_spec;
+namespace cuda = kernels::cuda;
+using cuda::Matrix;
+
+namespace {
+
+// Of the norms inside attention, whatever the model's rms_norm_eps (transformers' DeepSeek-V3, and DeepSeek's own LayerNorm).
+constexpr float inner_eps = 1e-6f;
+
+}  // namespace
+
+void CudaBackend::run_op(Embedding<I>& op) {
+  const bool drafting = at_.weight(0) == Weight::mtp_embed_tokens;
+  if (drafting) next_ids_.upload(at_.next_ids(output_.sampled), stream_);
+  cuda::embedding(op, 0, (drafting ? next_ids_ : ids_).data(), weight(0), view(at_.outputs()[0]), stream_);
+}
+
+void CudaBackend::run_op(RmsNorm<I>& op) {
+  const bool stream = at_.inputs().size() == 2;  // reads and extends the residual stream
+  const auto rows = at_.rows(at_.inputs()[0]);
+  const auto whole = [&](const Operand& o) { return rows.gathers ? buffer(o.id).view() : view(o); };
+  if (rows.gathers) rows_.upload(rows.gathered, stream_);
+  const auto x = whole(at_.inputs()[0]);
+  const auto residual = stream ? whole(at_.inputs()[1]) : Matrix{};
+  if (stream && !op.residual) cuda::quantise({.tokens = x.rows, .width = x.columns, .output = DType::bf16}, x, residual, stream_);
+  const auto y = view(at_.outputs()[stream ? 1 : 0]);
+  const auto kept = op.keep_bf16 ? view(at_.outputs()[stream ? 2 : 1]) : Matrix{};
+  const bool inner = at_.weight(0) == Weight::q_a_layernorm || at_.weight(0) == Weight::kv_a_layernorm;
+  const auto eps = inner ? inner_eps : static_cast<float>(plan_.model.rms_norm_eps);
+  cuda::rms_norm(op, eps, x, residual, weight(0), y, kept, rows.gathers ? rows_.data() : nullptr, stream_);
+}
+
+void CudaBackend::run_op(LayerNorm<I>& op) { cuda::layer_norm(op, inner_eps, view(at_.inputs()[0]), weight(0), weight(1), view(at_.outputs()[0]), stream_); }
+void CudaBackend::run_op(Quantise<I>& op) { cuda::quantise(op, view(at_.inputs()[0]), view(at_.outputs()[0]), stream_); }
+
+void CudaBackend::run_op(Rope<I>& op) {
+  const auto first = at_.tokens().first * op.dims / 2;
+  cuda::rope(op, view(at_.outputs()[0], op.heads), cosines_.data() + first, sines_.data() + first, stream_);
+}
+
+// Each head has its own scales: a row a head. bf16 keeps keys as they are: the rotation is orthogonal.
+void CudaBackend::run_op(Hadamard<I>& op) {
+  const auto x = view(at_.inputs()[0], op.heads);
+  const auto y = shape(at_.outputs()[0], op.tokens * op.heads, op.width);
+  if (numerics_ == Numerics::fp8) cuda::hadamard(op, x, y, stream_);
+  else cuda::quantise({.tokens = x.rows, .width = op.width, .output = DType::bf16}, x, y, stream_);
+}
+
+void CudaBackend::run_op(LatentCacheWrite<I>& op) {
+  const auto kv = view(at_.inputs()[0]);
+  cuda::latent_cache_write(op, columns_of(kv, 0, op.latent), columns_of(kv, op.latent, op.rope), slots_.data(), cache().latent, stream_);
+}
+
+// The whole context of each sequence; what is new has just been written there.
+void CudaBackend::run_op(LatentCacheRead<I>& op) {
+  if (!context_slots_ready_) upload_contexts();
+  const auto range = at_.map().context(at_.step().step->paths);
+  op.tokens = range.count;
+  cuda::latent_cache_read(op, cache().latent, context_slots_.data() + range.first, view(at_.outputs()[0]), stream_);
+}
+
+void CudaBackend::run_op(IndexCacheWrite<I>& op) { cuda::index_cache_write(op, view(at_.inputs()[0]), slots_.data(), cache().index, stream_); }
+
+void CudaBackend::run_op(SwiGlu<I>& op) {
+  const bool routed = at_.step().step->rows == Rows::routed;
+  const auto x = view(at_.inputs()[0]);
+  if (routed) shape(at_.outputs()[0], x.rows, op.width), loads_.back().steps.push_back(const_cast<BoundStep*>(&at_.step()));
+  cuda::swiglu(op, x, view(at_.outputs()[0]), routed ? experts_.offsets + experts_.experts : nullptr, stream_);
+}
+
+void CudaBackend::run_op(Add<I>& op) { cuda::add(op, view(at_.inputs()[0]), view(at_.inputs()[1]), view(at_.outputs()[0]), stream_); }
+
+void CudaBackend::run_op(Sample<I>& op) {
+  const auto logits = view(at_.inputs()[0]);
+  const bool main = at_.step().step->rows == Rows::sampled;
+  const auto& sampling = at_.input().sampling;
+  const auto ids = shape(at_.outputs()[0], 1, op.tokens);
+  // A draft is a guess: the likeliest token.
+  cuda::sample(op, main ? sampling.temperature : 0, main ? sampling.top_p : 1, sampling.seed, logits, streams_.data(), static_cast<std::int32_t*>(ids.data),
+               stream_);
+  (main ? output_.sampled : output_.drafts) = download(static_cast<const std::int32_t*>(ids.data), static_cast<std::size_t>(op.tokens), stream_);
+}
+
+// Several weights on one input: an output each, or one output of them side by side.
+void CudaBackend::run_op(Gemm<I>& op) {
+  auto x = view(at_.inputs()[0]);
+  I column = 0;
+  for (std::size_t i = 0; i < at_.weights().size(); ++i) {
+    auto one = op;
+    one.out = weight(i).rows;
+    auto y = view(at_.outputs()[at_.outputs().size() > 1 ? i : 0]);
+    if (at_.outputs().size() == 1) y = columns_of(y, column, one.out);
+    gemms_.gemm(one, x, weight(i), y, stream_);
+    column += one.out;
+  }
+}
+
+// With a second pair of operands, the columns of the one go along into the other.
+void CudaBackend::run_op(BatchedGemm<I>& op) {
+  op.weight = DType::bf16;
+  const bool keys = at_.weights()[0].first == 0;
+  gemms_.batched_gemm(op, view(at_.inputs()[0], op.heads), keys ? weights_.absorbed_k(at_.layer()) : weights_.absorbed_v(at_.layer()),
+                      view(at_.outputs()[0], op.heads), stream_);
+  if (at_.inputs().size() < 2) return;
+  const auto from = view(at_.inputs()[1], op.heads);
+  cuda::quantise({.tokens = from.rows, .width = from.columns, .output = DType::bf16}, from, view(at_.outputs()[1], op.heads), stream_);
+}
+
+void CudaBackend::run_op(GroupedGemm<I>& op) {
+  loads_.back().steps.push_back(const_cast<BoundStep*>(&at_.step()));
+  op.capacity = experts_.capacity;
+  const auto x = view(at_.inputs()[0]);
+  const auto y = shape(at_.outputs()[0], experts_.capacity, op.out);
+  I column = 0;
+  for (std::size_t i = 0; i < at_.weights().size(); ++i) {
+    const auto& stack = weights_.experts(at_.weight(i), at_.layer());
+    auto one = op;
+    one.out = stack.first.rows;
+    cuda::grouped_gemm(one, x, experts_, stack, columns_of(y, column, one.out), stream_);
+    column += one.out;
+  }
+}
+
+void CudaBackend::run_op(IndexLogits<I>& op) {
+  if (!comes_first()) return;
+  scored_ = tokens();
+  scores_.shape(DType::fp32, scored_.count, (max_visible_ + 3) / 4 * 4);  // rows start at 16 bytes
+  const float factor = 1 / std::sqrt(static_cast<float>(op.heads * op.dims));
+  const auto range = at_.rows(at_.inputs()[1]).range;  // of the first group; all of them follow
+  const auto q = rows_of(buffer(at_.inputs()[0].id).view(), range.first * op.heads, scored_.count * op.heads);
+  const auto w = rows_of(buffer(at_.inputs()[1].id).view(), range.first, scored_.count);
+  cuda::index_logits(op, scored_.count, factor, q, w, cache().index, context(), scores_.view(), stream_);
+}
+
+void CudaBackend::run_op(TopK<I>& op) {
+  if (!comes_first()) return;
+  const auto first = at_.rows(at_.outputs()[0]).range.first;
+  const auto chosen = rows_of(buffer(at_.outputs()[0].id).view(), first, scored_.count);
+  cuda::top_k(op, scored_.count, scores_.view(), context().visible, chosen, stream_);
+  force_topk(chosen, scored_.first);
+}
+
+void CudaBackend::run_op(DenseMha<I>& op) {
+  if (!comes_first()) return;
+  const auto range = tokens();
+  const auto all = [&](const Operand& o, I heads) { return by_head(rows_of(buffer(o.id).view(), at_.rows(o).range.first, range.count), heads); };
+  const auto kv = by_head(buffer(at_.inputs()[1].id).view(), op.heads);
+  auto keys = buffer(at_.inputs()[2].id).view();
+  keys = rows_of(keys, at_.rows(at_.inputs()[2]).range.first - at_.rows(at_.inputs()[1]).range.first, keys.rows);  // from where kv begins
+  const auto chosen = op.masked ? all(at_.inputs()[3], 1) : Matrix{};
+  cuda::dense_mha(op, range.count, softmax_scale(plan_.model), all(at_.inputs()[0], op.heads), kv, columns_of(keys, plan_.model.kv_lora_rank, op.rope),
+                  context(), first_keys(), chosen, all(at_.outputs()[0], op.heads), stream_);
+}
+
+void CudaBackend::run_op(DenseMqa<I>& op) {
+  if (!comes_first()) return;
+  const auto range = tokens();
+  const auto all = [&](const Operand& o) { return by_head(rows_of(buffer(o.id).view(), at_.rows(o).range.first, range.count), op.heads); };
+  cuda::dense_mqa(op, range.count, softmax_scale(plan_.model), all(at_.inputs()[0]), cache().latent, context(),
+                  workspace(cuda::attention_workspace(range.count, op.heads, op.latent)), all(at_.outputs()[0]), stream_);
+}
+
+void CudaBackend::run_op(SparseMla<I>& op) {
+  if (!comes_first()) return;
+  const auto range = tokens();
+  const auto all = [&](const Operand& o, I heads) { return by_head(rows_of(buffer(o.id).view(), at_.rows(o).range.first, range.count), heads); };
+  const auto copy = at_.inputs().size() > 2 ? buffer(at_.inputs()[2].id).view() : Matrix{};
+  cuda::sparse_mla(op, range.count, softmax_scale(plan_.model), all(at_.inputs()[0], op.heads), all(at_.inputs()[1], 1), cache().latent, copy,
+                   copy.data ? first_keys() : nullptr, context(), workspace(cuda::attention_workspace(range.count, op.heads, op.latent)),
+                   all(at_.outputs()[0], op.heads), stream_);
+}
+
+void CudaBackend::run_op(Gate<I>& op) {
+  const auto experts = view(at_.outputs()[0]);
+  auto* ids = static_cast<std::int32_t*>(experts.data);
+  cuda::gate(op, static_cast<float>(plan_.model.routed_scaling_factor), view(at_.inputs()[0]), static_cast<const float*>(weight(0).data), ids,
+             reinterpret_cast<float*>(ids + op.topk), experts.stride, stream_);
+  force_experts(experts);
+}
+
+void CudaBackend::run_op(Permute<I>& op) {
+  const auto& m = plan_.model;
+  const auto experts = view(at_.inputs()[1]);
+  const auto topk = m.num_experts_per_tok, tokens = experts.rows;
+  experts_ = {.first = 0, .experts = m.n_routed_experts, .capacity = tokens * topk};
+  experts_.offsets = load_log_.data() + static_cast<I>(loads_.size()) * (m.n_routed_experts + 1);
+  experts_.source = expert_source_.reserve(static_cast<std::size_t>(experts_.capacity));
+  experts_.row = expert_row_.reserve(static_cast<std::size_t>(experts_.capacity));
+  loads_.push_back({.offset = static_cast<I>(loads_.size()) * (m.n_routed_experts + 1), .steps = {const_cast<BoundStep*>(&at_.step())}});
+  cuda::sort_by_expert(tokens, topk, static_cast<const std::int32_t*>(experts.data), experts.stride, experts_, stream_);
+  cuda::permute(op, view(at_.inputs()[0]), experts_, shape(at_.outputs()[0], experts_.capacity, op.hidden), stream_);
+}
+
+void CudaBackend::run_op(Unpermute<I>& op) {
+  loads_.back().steps.push_back(const_cast<BoundStep*>(&at_.step()));
+  const auto topk = plan_.model.num_experts_per_tok;
+  const auto experts = view(at_.inputs()[1]);
+  const auto* weights = reinterpret_cast<const float*>(static_cast<const std::int32_t*>(experts.data) + topk);
+  cuda::unpermute(op, topk, view(at_.inputs()[0]), weights, experts.stride, experts_, view(at_.outputs()[0]), stream_);
+}
+
+void CudaBackend::force_topk(const Matrix& chosen, I first_token) {
+  const auto* forced = at_.input().forced;
+  if (!forced || !forced->topk.contains(at_.layer())) return;
+  auto rows = download(static_cast<const std::int32_t*>(chosen.data), static_cast<std::size_t>(chosen.rows * chosen.stride), stream_);
+  for (I t = 0; t < chosen.rows; ++t) {
+    const auto token = static_cast<std::size_t>(first_token + t);
+    const auto& wanted = forced->topk.at(at_.layer())[token];
+    if (wanted.empty()) continue;
+    auto keys = wanted;  // those of the future that fill up a short row are none
+    std::erase_if(keys, [&](std::int32_t key) { return key < 0 || key > at_.input().positions[token]; });
+    std::ranges::sort(keys);
+    keys.resize(static_cast<std::size_t>(chosen.columns), -1);
+    std::ranges::copy(keys, rows.begin() + t * chosen.stride);
+  }
+  cuda::check(cudaMemcpyAsync(chosen.data, rows.data(), rows.size() * sizeof(std::int32_t), cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync");
+  cuda::check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+}
+
+void CudaBackend::force_experts(const Matrix& experts) {
+  const auto* forced = at_.input().forced;
+  if (!forced || !forced->expert_ids.contains(at_.layer())) return;
+  const auto topk = plan_.model.num_experts_per_tok;
+  auto rows = download(static_cast<const std::int32_t*>(experts.data), static_cast<std::size_t>(experts.rows * experts.stride), stream_);
+  for (I t = 0; t < experts.rows; ++t) {
+    const auto& ids = forced->expert_ids.at(at_.layer())[static_cast<std::size_t>(t)];
+    if (ids.empty()) continue;
+    const auto& weights = forced->expert_weights.at(at_.layer())[static_cast<std::size_t>(t)];
+    for (I i = 0; i < topk; ++i) {
+      rows[static_cast<std::size_t>(t * experts.stride + i)] = ids[static_cast<std::size_t>(i)];
+      rows[static_cast<std::size_t>(t * experts.stride + topk + i)] = std::bit_cast<std::int32_t>(weights[static_cast<std::size_t>(i)]);
+    }
+  }
+  cuda::check(cudaMemcpyAsync(experts.data, rows.data(), rows.size() * sizeof(std::int32_t), cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync");
+  cuda::check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+}
+
+}  // namespace fathom::executor

@@ -1,0 +1,124 @@
+// What CudaBackend is made of (cuda_backend.cpp, cuda_steps.cpp).
+#pragma once
+
+#include <deque>
+#include <map>
+
+#include "executor/cuda/cuda_backend.h"
+#include "executor/cuda/device_buffer.h"
+#include "executor/cuda/device_weights.h"
+#include "executor/rope.h"
+#include "executor/step_context.h"
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/gemm.h"
+#include "kernels/cuda/permute.h"
+
+namespace fathom::executor {
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(const model_spec::Plan&, const Place&, Numerics, const RankWeights&, std::int64_t pages);
+  ~CudaBackend() override;
+
+  void begin(const model_spec::BoundPlan&, const StepInput&) override;
+  void enter(const model_spec::BoundBlock&) override;
+  void run(model_spec::BoundStep&) override;
+  StepOutput finish() override;
+  HostTensor read(std::string_view activation) override;
+  double sent_bytes() const override { return 0; }
+
+ private:
+  using I = std::int64_t;
+  using Matrix = kernels::cuda::Matrix;
+  // The caches of a layer.
+  struct LayerCache {
+    DeviceMemory latent_memory, index_memory;
+    kernels::cuda::LatentCache latent;
+    kernels::cuda::IndexCache index;
+  };
+  // A MoE layer of the step that runs: its counts of rows, and the records that they complete.
+  struct Load {
+    I offset = 0;  // in load_log_
+    std::vector<model_spec::BoundStep*> steps;
+  };
+
+  // cuda_backend.cpp
+  void make_caches(std::int64_t pages);
+  void upload_tokens();
+  void upload_contexts();
+  DeviceBuffer& buffer(std::uint8_t activation);
+  Matrix view(const model_spec::Operand&, I heads = 1);
+  Matrix shape(const model_spec::Operand&, I rows, I columns);
+  const Matrix& weight(std::size_t i) const { return weights_.get(at_.weight(i), at_.layer()); }
+  LayerCache& cache() { return caches_[static_cast<std::size_t>(at_.layer() - first_layer_)]; }
+  // Groups on the paths of a step run together, when the first of them comes.
+  [[nodiscard]] bool comes_first() const;
+  [[nodiscard]] RowRange tokens() const { return at_.map().tokens(at_.step().step->paths); }
+  [[nodiscard]] kernels::cuda::Context context() const;
+  [[nodiscard]] const std::int32_t* first_keys() const;
+  kernels::cuda::Workspace workspace(I bytes);
+  void annotate();
+  HostTensor host(const Matrix&);
+
+  // cuda_steps.cpp
+  template <class Op>
+  void run_op(Op&) {
+    throw model_spec::Error(model_spec::Failure::device, std::string(at_.step().step->label) + ": several GPUs are not built yet");
+  }
+  void run_op(model_spec::Embedding<I>&);
+  void run_op(model_spec::RmsNorm<I>&);
+  void run_op(model_spec::LayerNorm<I>&);
+  void run_op(model_spec::Quantise<I>&);
+  void run_op(model_spec::Rope<I>&);
+  void run_op(model_spec::Hadamard<I>&);
+  void run_op(model_spec::LatentCacheWrite<I>&);
+  void run_op(model_spec::LatentCacheRead<I>&);
+  void run_op(model_spec::IndexCacheWrite<I>&);
+  void run_op(model_spec::SwiGlu<I>&);
+  void run_op(model_spec::Add<I>&);
+  void run_op(model_spec::Sample<I>&);
+  void run_op(model_spec::Gemm<I>&);
+  void run_op(model_spec::BatchedGemm<I>&);
+  void run_op(model_spec::GroupedGemm<I>&);
+  void run_op(model_spec::IndexLogits<I>&);
+  void run_op(model_spec::TopK<I>&);
+  void run_op(model_spec::DenseMha<I>&);
+  void run_op(model_spec::DenseMqa<I>&);
+  void run_op(model_spec::SparseMla<I>&);
+  void run_op(model_spec::Gate<I>&);
+  void run_op(model_spec::Permute<I>&);
+  void run_op(model_spec::Unpermute<I>&);
+  void force_topk(const Matrix& chosen, I first_token);
+  void force_experts(const Matrix& experts);
+
+  const model_spec::Plan& plan_;
+  Numerics numerics_;
+  cudaStream_t stream_ = nullptr;
+  DeviceWeights weights_;
+  kernels::cuda::Gemms gemms_;
+  std::int64_t first_layer_ = 0;
+  std::vector<LayerCache> caches_;  // of the stage's layers, then of the prediction layer
+  DeviceMemory workspace_;
+
+  // of a step
+  StepContext at_;
+  StepOutput output_;
+  DeviceList<std::int32_t> ids_, next_ids_, slots_, context_slots_, sequence_, visible_, pages_, rows_, sampled_, forced_;
+  DeviceList<std::uint64_t> streams_;
+  DeviceList<float> cosines_, sines_;
+  mutable std::map<std::pair<int, int>, DeviceList<std::int32_t>> first_keys_;  // by kind of attention and path set
+  I max_pages_ = 0, max_visible_ = 0;
+  bool context_slots_ready_ = false;
+  std::map<std::string_view, DeviceBuffer, std::less<>> persistent_;
+  std::deque<DeviceBuffer> buffers_;
+  DeviceBuffer scores_, gathered_;
+  RowRange scored_;
+  kernels::cuda::ExpertRows experts_;
+  DeviceList<std::int32_t> expert_offsets_, expert_source_, expert_row_;
+  DeviceList<std::int32_t> load_log_;
+  std::vector<Load> loads_;
+  std::vector<cudaEvent_t> events_;
+  std::size_t steps_run_ = 0;
+};
+
+}  // namespace fathom::executor
