@@ -17,8 +17,8 @@ struct Group {
 // The batch of one attention data-parallel rank.
 struct Batch {
   std::vector<Group> groups;
-  std::int64_t sampled = 0;             // rows that get logits and a sampled token
-  std::int64_t drafted = -1;            // rows that a prediction layer drafts from; -1: one a sequence
+  std::int64_t sampled = 0;               // rows that get logits and a sampled token
+  std::int64_t drafted = -1;              // rows that a prediction layer drafts from; -1: one a sequence
   std::vector<std::int64_t> dp_tokens{};  // new tokens of each rank; empty: every rank has as many as this one
 
   [[nodiscard]] std::int64_t tokens() const {

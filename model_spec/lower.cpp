@@ -95,7 +95,8 @@ Block mtp_block(const Lowering& w) {
   if (w.policy.mtp_normed_hidden) b.persist(hidden = b.activation("final", Rows::tokens, d, DType::bf16));
   add_embedding(b, w, "mtp_embedding", "mtp_embedding_all_reduce", Weight::mtp_embed_tokens, embedded);
   b.add("mtp_enorm", RmsNorm<std::int64_t>{.width = d}, Rows::tokens, {in(embedded), weight(Weight::mtp_enorm), part(out(joined), 0, d)});
-  b.add("mtp_hnorm", RmsNorm<std::int64_t>{.width = d}, Rows::tokens, {in(hidden), weight(Weight::mtp_hnorm), part(out(joined), d, d)}).launched = !w.policy.fused;
+  b.add("mtp_hnorm", RmsNorm<std::int64_t>{.width = d}, Rows::tokens, {in(hidden), weight(Weight::mtp_hnorm), part(out(joined), d, d)}).launched =
+      !w.policy.fused;
   b.add("mtp_eh_proj", projection(2 * d, d, m.storage.embedding), Rows::tokens, {in(joined), weight(Weight::mtp_eh_proj), out(r.delta)});
   const auto run = mtp_layer(m);
   lower_attention(b, w, run.attention, r, true);

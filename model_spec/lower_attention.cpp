@@ -142,7 +142,8 @@ void lower_mha(BlockBuilder& b, const Lowering& w, const Core& core, bool sparse
       .paths = mha_paths;
   const auto x = quantised(b, "context_quantise", context, Rows::context, m.kv_lora_rank, m.storage.attention, mha_paths);
   b.add("kv_b", projection(m.kv_lora_rank, width, m.storage.attention), Rows::context,
-        {part(in(x), 0, m.kv_lora_rank), weight(Weight::kv_b_proj), out(expanded)}).paths = mha_paths;
+        {part(in(x), 0, m.kv_lora_rank), weight(Weight::kv_b_proj), out(expanded)})
+      .paths = mha_paths;
   DenseMha<std::int64_t> mha{.heads = w.heads(), .nope = m.qk_nope_head_dim, .rope = m.qk_rope_head_dim, .v = m.v_head_dim};
   b.add("mha", mha, Rows::group, {in(core.q), in(expanded), in(context), out(core.result)}).paths = bit(Path::dense_mha);
   if (!sparse) return;

@@ -23,16 +23,16 @@ namespace fathom::model_spec {
 
 // How many rows an operator works on, or an activation has.
 enum class Rows : std::uint8_t {
-  tokens,     // new tokens of the batch
-  slice,      // this tensor-parallel rank's share of them (tokens / tp, rounded up)
-  gathered,   // tokens of all ranks of the stage
-  sampled,    // rows that get logits
-  drafted,    // rows that a prediction layer drafts a token from
-  path,       // new tokens of the groups on the step's paths
-  context,    // cached and new tokens of those groups
-  cached,     // cached tokens of those groups
-  group,      // the step runs once per group on its paths and takes that group's sizes
-  routed,     // rows of this rank's experts
+  tokens,    // new tokens of the batch
+  slice,     // this tensor-parallel rank's share of them (tokens / tp, rounded up)
+  gathered,  // tokens of all ranks of the stage
+  sampled,   // rows that get logits
+  drafted,   // rows that a prediction layer drafts a token from
+  path,      // new tokens of the groups on the step's paths
+  context,   // cached and new tokens of those groups
+  cached,    // cached tokens of those groups
+  group,     // the step runs once per group on its paths and takes that group's sizes
+  routed,    // rows of this rank's experts
 };
 inline constexpr std::size_t rows_count = 10;
 

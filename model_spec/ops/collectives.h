@@ -91,9 +91,12 @@ struct Dispatch {
 
   static constexpr std::string_view name = "dispatch";
   static constexpr auto fields() {
-    return std::tuple{Field{"ranks", "ranks", &Dispatch::ranks},      Field{"tokens", "tokens", &Dispatch::tokens},
-                      Field{"hidden", "elements", &Dispatch::hidden}, Field{"copies", "copies", &Dispatch::copies},
-                      Field{"topk", "experts", &Dispatch::topk},      Field{"type", "type", &Dispatch::type},
+    return std::tuple{Field{"ranks", "ranks", &Dispatch::ranks},
+                      Field{"tokens", "tokens", &Dispatch::tokens},
+                      Field{"hidden", "elements", &Dispatch::hidden},
+                      Field{"copies", "copies", &Dispatch::copies},
+                      Field{"topk", "experts", &Dispatch::topk},
+                      Field{"type", "type", &Dispatch::type},
                       Field{"transport", "transport", &Dispatch::transport}};
   }
 };

@@ -265,7 +265,8 @@ inline Measured witness(const ReduceScatter<I>& op) {
 }
 
 inline Measured witness(const Dispatch<I>& op) {
-  Ranks all = numbered_ranks(op.ranks, op.tokens, storage_bytes(op.type, 1.0, static_cast<double>(op.hidden)) + dispatch_header(op.transport, static_cast<double>(op.topk)));
+  Ranks all = numbered_ranks(op.ranks, op.tokens,
+                             storage_bytes(op.type, 1.0, static_cast<double>(op.hidden)) + dispatch_header(op.transport, static_cast<double>(op.topk)));
   all_to_all(all, static_cast<I>(op.copies));
   return {.sent = all.sent_by_each()};
 }
