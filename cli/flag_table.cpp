@@ -11,10 +11,10 @@ using enum Values;
 constexpr std::string_view model = "Model and machines", work = "Workload", layout = "Layout (tp * dp = etp * ep ranks in each of pp stages)",
                            phases = "Layout of one phase", memory = "Batch and memory", prices = "Prices", policy = "How the engine runs it", output = "Output",
                            own = "This verb", prompts = "Prompts (repeatable; in this order)", generation = "Generation", running = "Running and looking at it";
-constexpr std::string_view plan_verbs = "graph,trace",
-                           report_verbs =
-                               "estimate,vram,cost,spec list,spec show,spec check,profiles list,profiles show,profiles check,config show,checkpoint inspect",
-                           weight_verbs = "run,checkpoint synth";
+constexpr std::string_view
+    plan_verbs = "graph,trace",
+    report_verbs = "estimate,vram,cost,spec list,spec show,spec check,profiles list,profiles show,profiles check,config show,checkpoint inspect,doctor",
+    weight_verbs = "run,checkpoint synth";
 
 constexpr std::string_view
     synth_flags = "model,weights,expert-weights,set",
@@ -186,6 +186,9 @@ constexpr std::array verb_table{
          "fathom checkpoint inspect ./DeepSeek-V3.2\nfathom checkpoint inspect ./tiny --tensors --format csv", false},
     Verb{"checkpoint synth", "", "writes a checkpoint with synthetic weights", "config.json, safetensors shards and their index, in the Hugging Face layout.",
          "fathom checkpoint synth --layers 4 --experts 16 --synthetic 7 -o ./tiny", false, 0, synth_flags},
+    Verb{"doctor", "", "what this machine has for running models, and what is missing",
+         "CPU, memory, CUDA and every GPU; what is missing by name, with a remedy. Exit code 5 if --backend cuda is built in and does not run here.",
+         "fathom doctor\nfathom doctor --format json", false, 0},
     Verb{"completion", "bash|zsh|fish", "completions for a shell", "", "fathom completion bash > ~/.local/share/bash-completion/completions/fathom", false},
 };
 

@@ -28,9 +28,9 @@ Exit exit_for(Failure failure) {
 
 Outcome run_completion(const Request& request) { return {.data = completion(needed_argument(request, "the shell (bash, zsh or fish)"))}; }
 
-constexpr Runner runners[] = {{"estimate", run_estimate},    {"vram", run_vram},   {"cost", run_cost},     {"spec", run_spec}, {"profiles", run_profiles},
-                              {"graph", run_graph},          {"trace", run_trace}, {"config", run_config}, {"run", hand_over}, {"checkpoint", hand_over},
-                              {"completion", run_completion}};
+constexpr Runner runners[] = {{"estimate", run_estimate}, {"vram", run_vram},        {"cost", run_cost},    {"spec", run_spec},
+                              {"profiles", run_profiles}, {"graph", run_graph},      {"trace", run_trace},  {"config", run_config},
+                              {"run", hand_over},         {"checkpoint", hand_over}, {"doctor", hand_over}, {"completion", run_completion}};
 
 std::string version_text() {
   const auto commit = version_commit();

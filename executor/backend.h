@@ -70,6 +70,8 @@ class Backend {
   virtual HostTensor read(std::string_view activation) = 0;
   // Bytes sent to other ranks so far by steps of plans.
   virtual double sent_bytes() const = 0;
+  // Bytes of the weights that it holds. Absorbed copies are not counted.
+  virtual double weight_bytes() const = 0;
 };
 
 }  // namespace fathom::executor

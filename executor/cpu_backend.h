@@ -17,8 +17,8 @@ namespace fathom::executor {
 
 class CpuBackend final : public Backend {
  public:
-  // pages: of the caches that it keeps for its stage's layers. `world` has a rank for each GPU of the layout; like plan and weights, it
-  // stays alive.
+  // pages: of the caches that it keeps for its stage's layers. `world` has a rank for each GPU of the layout; like the plan, it stays
+  // alive.
   CpuBackend(const model_spec::Plan&, const Place&, Numerics, const RankWeights&, std::int64_t pages, Communicator& world);
 
   void begin(const model_spec::BoundPlan&, const StepInput&) override;
@@ -27,6 +27,7 @@ class CpuBackend final : public Backend {
   StepOutput finish() override;
   HostTensor read(std::string_view activation) override;
   double sent_bytes() const override { return static_cast<double>(stage_->sent_bytes() + tp_->sent_bytes() + stages_->sent_bytes()); }
+  double weight_bytes() const override { return weights_.bytes(); }
 
  private:
   using I = std::int64_t;
@@ -115,7 +116,7 @@ class CpuBackend final : public Backend {
   const model_spec::Plan& plan_;
   Place place_;
   Numerics numerics_;
-  const RankWeights& weights_;
+  RankWeights weights_;
   std::int64_t first_layer_ = 0;
   std::vector<LatentCache> latent_;                              // by layer of the stage, then the prediction layer
   std::vector<std::unique_ptr<IndexCache>> index_;               // likewise, null where there is no indexer

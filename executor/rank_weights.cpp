@@ -1,9 +1,7 @@
-#include <algorithm>
-#include <cassert>
 #include <map>
 #include <utility>
 
-#include "executor/weights.h"
+#include "executor/wanted_weights.h"
 #include "kernels/cpu/parallel.h"
 
 namespace fathom::executor {
@@ -11,52 +9,8 @@ namespace {
 
 using kernels::cpu::ConstMatrix;
 using model_spec::Plan;
-using model_spec::Shard;
 using model_spec::Tensor;
 using model_spec::Weight;
-
-// A matrix to load, its numbers as WeightSource::load takes them.
-struct Wanted {
-  const Tensor* tensor = nullptr;
-  std::int64_t layer = -1, expert = -1;
-};
-
-bool is_expert(const Tensor& t) { return t.shard == Shard::expert_rows || t.shard == Shard::expert_columns; }
-
-// What a stage needs.
-struct Needs {
-  bool first = false, last = false, mtp = false;  // of the stages; the prediction layer
-  std::vector<std::int64_t> layers;               // -1: tensors of the model; the prediction layer comes last
-};
-Needs needs_of(const Plan& p, std::int64_t stage) {
-  const bool last = stage == p.layout.pp - 1;
-  Needs n{.first = stage == 0, .last = last, .mtp = last && p.policy.mtp_depth > 0, .layers = {-1}};
-  const auto own = stage_layers(p.model, p.layout, stage);
-  for (std::int64_t i = 0; i < own.count; ++i) n.layers.push_back(own.first + i);
-  if (n.mtp) n.layers.push_back(num_hidden_layers(p.model));
-  return n;
-}
-
-// The prediction layer's embedding and head are the model's own where the stage has those.
-bool loads(const Needs& n, const Tensor& t, std::int64_t layer) {
-  if (t.layers.empty()) return layer == -1 && (t.id == Weight::embed_tokens ? n.first : n.last);
-  if (t.id == Weight::mtp_lm_head || (t.id == Weight::mtp_embed_tokens && n.first)) return false;
-  return std::ranges::any_of(t.layers, [&](const auto& range) { return layer >= range.first && layer < range.first + range.count; });
-}
-
-// Layer by layer, as a checkpoint's files hold them.
-std::vector<Wanted> list_wanted(const Plan& p, const Place& place, const Needs& needs, const model_spec::TensorTable& table) {
-  assert(p.layout.redundant_experts == 0);
-  const auto experts = local_experts(p.model, p.layout);
-  std::vector<Wanted> list;
-  for (const auto layer : needs.layers)
-    for (const auto& t : table) {
-      if (!loads(needs, t, layer)) continue;
-      if (!is_expert(t)) list.push_back({&t, layer});
-      for (std::int64_t e = 0; is_expert(t) && e < experts; ++e) list.push_back({&t, layer, place.ep * experts + e});
-    }
-  return list;
-}
 
 double stored_bytes(DType type, std::int64_t rows, std::int64_t columns) {
   return model_spec::storage_bytes(type, static_cast<double>(rows), static_cast<double>(columns));
@@ -106,26 +60,22 @@ struct RankWeights::Layers {
   void share(Weight as, std::int64_t layer, Weight own) { matrices[{as, layer}] = matrices.at({own, -1}); }
 };
 
-RankWeights::RankWeights(const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source,
-                         const std::function<void(double, double)>& progress) {
+RankWeights::RankWeights(const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress) {
   const auto table = tensor_table(plan.model);
-  const auto needs = needs_of(plan, place.stage);
-  const auto wanted = list_wanted(plan, place, needs, table);
-  const auto slice = [&](const Wanted& w) { return slice_of(*w.tensor, plan.layout, place); };
-  const auto bytes = [&](const Wanted& w) { return stored_bytes(w.tensor->storage, slice(w).rows, slice(w).columns); };
-  double all = 0, done = 0;
-  for (const auto& w : wanted) all += bytes(w);
-
+  const auto wanted = wanted_weights(plan, place, table);
+  const double all = wanted.stored_bytes();
+  double done = 0;
   auto layers = std::make_shared<Layers>();
-  for (const auto& w : wanted) {
-    auto m = source.load(*w.tensor, w.layer, w.expert, slice(w));
-    if (numerics == Numerics::bf16 && model_spec::has_scales(m.type)) m = converted(m, DType::bf16);
-    layers->keep(*w.tensor, w.layer, m);
-    if (w.tensor->id == Weight::kv_b_proj) layers->absorbed[w.layer] = absorb(plan.model, m.view(), numerics == Numerics::exact ? DType::fp32 : DType::bf16);
-    if (progress) progress(done += bytes(w), all);
-  }
-  if (needs.mtp) layers->share(Weight::mtp_lm_head, needs.layers.back(), Weight::lm_head);
-  if (needs.mtp && needs.first) layers->share(Weight::mtp_embed_tokens, needs.layers.back(), Weight::embed_tokens);
+  for (const auto& w : wanted.load)
+    for (std::int64_t i = 0; i < w.count; ++i) {
+      auto m = source.load(*w.tensor, w.layer, w.expert(i), w.slice);
+      if (numerics == Numerics::bf16 && model_spec::has_scales(m.type)) m = converted(m, DType::bf16);
+      layers->keep(*w.tensor, w.layer, m);
+      if (w.tensor->id == Weight::kv_b_proj) layers->absorbed[w.layer] = absorb(plan.model, m.view(), numerics == Numerics::exact ? DType::fp32 : DType::bf16);
+      done += w.stored_bytes() / static_cast<double>(w.count);
+      if (progress) progress(done, all);
+    }
+  for (const auto& s : wanted.shared) layers->share(s.as, s.layer, s.own);
   layers_ = std::move(layers);
 }
 

@@ -69,17 +69,14 @@ class Run {
   void rank(Communicator& world) {
     const auto place = place_of(options_.layout, world.rank());
     const auto start = Clock::now();
-    const RankWeights weights(plan_, place, options_.numerics, *options_.weights, [&](double done, double all) {
-      if (world.rank() == 0) report("weights", all > 0 ? done / all : 1);
-    });
     const auto pages = options_.pages.value_or(pages_needed(requests_, options_.layout, options_.policy.mtp_depth, options_.max_sequences));
-    auto backend_memory = make_backend(place, weights, pages, world);
+    auto backend_memory = make_backend(place, pages, world);
     auto& backend = *backend_memory;
     world.barrier();
     const auto loaded = Clock::now();
     auto generated = generate(plan_, place, backend, world, requests_, options_of(place, pages, backend));
     const std::lock_guard lock(mutex_);
-    result_.weight_bytes = std::max(result_.weight_bytes, weights.bytes());
+    result_.weight_bytes = std::max(result_.weight_bytes, backend.weight_bytes());
     result_.load_seconds = std::chrono::duration<double>(loaded - start).count();
     result_.run_seconds = since(loaded);
     if (place.tp != 0 || place.stage != 0) return;
@@ -87,11 +84,14 @@ class Run {
       if (static_cast<std::int64_t>(i) % options_.layout.dp == place.dp) result_.requests[i] = std::move(generated[i]);
   }
 
-  std::unique_ptr<Backend> make_backend(const Place& place, const RankWeights& weights, std::int64_t pages, Communicator& world) const {
+  std::unique_ptr<Backend> make_backend(const Place& place, std::int64_t pages, Communicator& world) {
+    const auto progress = [&](double done, double all) {
+      if (world.rank() == 0) report("weights", all > 0 ? done / all : 1);
+    };
     try {
-      return options_.backend(plan_, place, options_.numerics, weights, pages, world);
+      return options_.backend(plan_, place, options_.numerics, *options_.weights, progress, pages, world);
     } catch (const std::bad_alloc&) {
-      throw Error(Failure::device, fmt::format("not enough memory for {} cache pages of {} tokens on each rank", pages, page_tokens));
+      throw Error(Failure::device, fmt::format("not enough memory for the weights and {} cache pages of {} tokens on each rank", pages, page_tokens));
     }
   }
 
@@ -163,9 +163,9 @@ std::optional<std::string> check(const RunOptions& o) {
   return std::nullopt;
 }
 
-std::unique_ptr<Backend> make_cpu_backend(const Plan& plan, const Place& place, Numerics numerics, const RankWeights& weights, std::int64_t pages,
-                                          Communicator& world) {
-  return std::make_unique<CpuBackend>(plan, place, numerics, weights, pages, world);
+std::unique_ptr<Backend> make_cpu_backend(const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress,
+                                          std::int64_t pages, Communicator& world) {
+  return std::make_unique<CpuBackend>(plan, place, numerics, RankWeights(plan, place, numerics, source, progress), pages, world);
 }
 
 RunResult run(const RunOptions& options) {

@@ -118,6 +118,13 @@ StoredMatrix SyntheticWeights::load(const Tensor& t, std::int64_t layer, std::in
   return stored;
 }
 
+std::optional<Rule> SyntheticWeights::rule(const Tensor& t, std::int64_t layer, std::int64_t expert) const {
+  if (model_spec::has_scales(t.storage) && t.storage != DType::fp8_block) return std::nullopt;
+  if (is_index_norm(t) && t.storage != unquantised_ && unquantised_ != DType::bf16) return std::nullopt;
+  const auto values = values_of(t, source_name(t, layer, expert), seed_);
+  return Rule{.base = values.u.base(), .offset = values.offset, .factor = values.factor, .rounded = is_index_norm(t) && t.storage != unquantised_};
+}
+
 std::vector<std::int32_t> random_prompt(std::int64_t tokens, std::int64_t vocab_size, std::uint64_t seed) {
   const Uniform u("prompt", seed);
   std::vector<std::int32_t> ids;

@@ -40,6 +40,8 @@ class Uniform {
   Uniform(std::string_view name, std::uint64_t seed) : base_(splitmix64(fnv1a64(name) ^ seed)) {}
   [[nodiscard]] float operator()(std::uint64_t i) const { return static_cast<float>(static_cast<std::int32_t>(splitmix64(base_ + i) >> 40)) * 0x1p-23f - 1.0f; }
 
+  [[nodiscard]] std::uint64_t base() const { return base_; }
+
  private:
   std::uint64_t base_;
 };
@@ -49,6 +51,7 @@ class SyntheticWeights : public WeightSource {
   // unquantised: ModelSpec::storage.embedding of the model.
   explicit SyntheticWeights(std::uint64_t seed, DType unquantised = DType::bf16) : seed_(seed), unquantised_(unquantised) {}
   [[nodiscard]] StoredMatrix load(const model_spec::Tensor&, std::int64_t layer, std::int64_t expert, const Slice&) const override;
+  [[nodiscard]] std::optional<Rule> rule(const model_spec::Tensor&, std::int64_t layer, std::int64_t expert) const override;
 
  private:
   std::uint64_t seed_;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,13 +40,26 @@ struct Slice {
 // The part of a tensor that the rank at `place` keeps.
 Slice slice_of(const model_spec::Tensor&, const model_spec::Layout&, const Place&);
 
+// Numbers by the rule of synthetic.h: element i of the whole tensor, row-major, is offset + factor * u(i), where u(i) comes from
+// splitmix64(base + i). rounded: to bf16, though stored wider.
+struct Rule {
+  std::uint64_t base = 0;
+  float offset = 0, factor = 0;
+  bool rounded = false;
+};
+
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
   // The slice of the tensor of this layer and expert (-1: neither stands in the name), in the type that is stored. Throws Error{bad_file}.
   // Callable from several threads at once.
   [[nodiscard]] virtual StoredMatrix load(const model_spec::Tensor&, std::int64_t layer, std::int64_t expert, const Slice&) const = 0;
+  // The rule of that tensor, if a device can make by it what load() gives.
+  [[nodiscard]] virtual std::optional<Rule> rule(const model_spec::Tensor&, std::int64_t /*layer*/, std::int64_t /*expert*/) const { return std::nullopt; }
 };
+
+// Told of loading in between and at the end, bytes as they are stored. May be empty.
+using LoadProgress = std::function<void(double done, double all)>;
 
 // Name of a tensor with its numbers filled in.
 std::string tensor_name(const model_spec::Tensor&, std::int64_t layer, std::int64_t expert);
@@ -53,13 +67,12 @@ std::string tensor_name(const model_spec::Tensor&, std::int64_t layer, std::int6
 // `m` in another type without scales, dequantised if it had any. `m` itself if it is of that type.
 StoredMatrix converted(const StoredMatrix& m, DType type);
 
-// Everything one rank of one pipeline stage needs.
+// Everything one rank of one pipeline stage needs. Copies share the numbers.
 class RankWeights {
  public:
   // numerics bf16: matrices with scales are dequantised to bf16. kv_b is kept besides as it is absorbed (see absorbed_k). A prediction
   // layer's head, and its embedding where this rank has the model's own, are those of the model.
-  // `progress(done, all)` is called in between with bytes as they are stored; it may be empty.
-  RankWeights(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const std::function<void(double, double)>& progress = {});
+  RankWeights(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const LoadProgress& progress = {});
 
   [[nodiscard]] bool has(model_spec::Weight, std::int64_t layer) const;
   // layer: -1 for tensors of the model. Vectors come as one row.

@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
-#include <fstream>
 
 #include "cli/executor/backend.h"
+#include "cli/executor/machine.h"
 #include "cli/executor/options.h"
 #include "cli/executor/progress.h"
 #include "cli/executor/prompts.h"
@@ -69,23 +68,17 @@ void check_files(const Request& request, const executor::RunOptions& o) {
   if (o.force) static_cast<void>(executor::Forcing::read(*o.force, o.model, std::ssize(o.requests[0].prompt), o.policy.mtp_normed_hidden));
 }
 
-// "MemAvailable:   123456 kB"
-double available_bytes() {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("MemAvailable:")) return 1024 * std::strtod(line.c_str() + line.find(':') + 1, nullptr);
-  return 1e300;
-}
-
-// Why synthetic weights of all ranks together, as they are stored, are too much for this machine. A checkpoint's stay in their files.
-std::string memory_reason(const Subject& s) {
-  if (!s.seed) return {};
+// Why synthetic weights of all ranks together, as they are stored, are too much for this machine. A checkpoint's stay in their files; a GPU makes
+// them in its own memory, and says itself what does not fit.
+std::string memory_reason(const Subject& s, const executor::RunOptions& o) {
+  if (!s.seed || o.backend_name != "cpu") return {};
   double bytes = 0;
   for (const auto& stage : plan(s.model, s.layout, s.policy).stages)
     for (const auto part : stage.weight_bytes) bytes += part * static_cast<double>(stage_ranks(s.layout));
   const auto there = available_bytes();
-  if (bytes <= there) return {};
-  return fmt::format("the weights take {:.3g} GB, and {:.3g} GB of memory are free; --layers N and --experts N make a smaller model", bytes / 1e9, there / 1e9);
+  if (!there || bytes <= *there) return {};
+  return fmt::format("the weights take {:.3g} GB, and {:.3g} GB of memory are free; --layers N and --experts N make a smaller model", bytes / 1e9,
+                     *there / 1e9);
 }
 
 // What --compare needs, made ready before anything runs.
@@ -99,16 +92,16 @@ class Predictor {
   }
 
   // The first step with a prompt, and the last one without.
-  void add_to(Report& report, const std::vector<executor::StepRecord>& steps) {
+  void add_to(Report& report, const std::vector<executor::StepRecord>& steps, bool on_cpu) {
     const auto decodes = [&](const executor::StepRecord& s) { return is_decode(s.batch, plan_.policy.mtp_depth); };
     const auto prefill = std::ranges::find_if_not(steps, decodes);
     const auto decode = std::ranges::find_if(steps.rbegin(), steps.rend(), decodes);
     if (prefill != steps.end()) report.tables.push_back(compared_table({"prefill", compared(*prefill)}));
     if (decode != steps.rend()) report.tables.push_back(compared_table({"decode", compared(*decode)}));
-    report.notes.push_back(
-        fmt::format("measured on this computer's CPU, predicted for {} of {} in the arithmetic of the deployed model: ratios say where the time goes, "
-                    "not how well a GPU was predicted",
-                    gpus(plan_.layout) == 1 ? "one GPU" : fmt::format("{} GPUs", gpus(plan_.layout)), machine_.profile.name));
+    const auto predicted = fmt::format("predicted for {} of {} in the arithmetic of the deployed model",
+                                       gpus(plan_.layout) == 1 ? "one GPU" : fmt::format("{} GPUs", gpus(plan_.layout)), machine_.profile.name);
+    report.notes.push_back(on_cpu ? "measured on this computer's CPU, " + predicted + ": ratios say where the time goes, not how well a GPU was predicted"
+                                  : "measured on this computer's GPU, a kernel at a time without CUDA graphs; " + predicted);
   }
 
  private:
@@ -154,7 +147,7 @@ Outcome run_model(const Request& request) {
   auto options = options_of(request, subject, prompts);
   auto reason = executor::check(options).value_or("");
   if (reason.empty()) reason = backend_reason(request, options).value_or("");
-  if (reason.empty()) reason = memory_reason(subject);
+  if (reason.empty()) reason = memory_reason(subject, options);
   if (!reason.empty()) return {.data = {}, .exit = Exit::infeasible, .remarks = {"cannot run: " + reason}};
   check_files(request, options);
   std::optional<Predictor> predictor;
@@ -162,7 +155,7 @@ Outcome run_model(const Request& request) {
   const auto result = run_with_progress(options);
   std::signal(SIGINT, SIG_IGN);  // what is to be written is written whole
   auto report = report_of(subject, options, prompts, result, words);
-  if (predictor) predictor->add_to(report, result.steps);
+  if (predictor) predictor->add_to(report, result.steps, options.backend_name == "cpu");
   write_files(request, result);
   auto form = request;
   form.options.try_emplace("format", std::vector<std::string>{"json"});

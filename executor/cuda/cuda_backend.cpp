@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "executor/cuda/cuda_steps.h"
+#include "executor/cuda/devices.h"
 #include "executor/held.h"
 #include "kernels/cpu/codec.h"
 #include "kernels/cuda/embedding.h"
@@ -18,16 +19,50 @@ using kernels::cuda::check;
 
 namespace {
 
-void require_device() {
-  int devices = 0;
-  check(cudaGetDeviceCount(&devices), "cudaGetDeviceCount");
-  if (devices == 0) throw Error(Failure::device, "there is no CUDA device");
+// What a layer's caches are held in, and their bytes.
+struct CacheShape {
+  CacheFormat latent = CacheFormat::fp8;
+  DType index = DType::fp8_row;
+  double latent_bytes = 0, index_bytes = 0;
+};
+CacheShape cache_shape(const Plan& plan, Numerics numerics, Attention attention, std::int64_t pages) {
+  const auto& m = plan.model;
+  const bool fp8 = numerics == Numerics::fp8;
+  const auto tokens = static_cast<double>(pages * page_tokens);
+  CacheShape s{.latent = fp8 ? plan.policy.cache : CacheFormat::bf16, .index = fp8 ? DType::fp8_row : DType::bf16};
+  s.latent_bytes = latent_cache_bytes(s.latent, tokens, static_cast<double>(m.kv_lora_rank), static_cast<double>(m.qk_rope_head_dim));
+  if (attention != Attention::mla_sparse) return s;
+  const auto dims = static_cast<double>(m.indexer->index_head_dim);
+  s.index_bytes = fp8 ? index_cache_bytes(tokens, dims) : 2 * tokens * dims;
+  return s;
+}
+
+std::vector<LayerRun> cached_layers(const Plan& plan) {
+  auto runs = layer_runs(plan.model);
+  if (plan.policy.mtp_depth > 0) runs.push_back(mtp_layer(plan.model));
+  return runs;
+}
+
+// A device that the kernels run on, with enough memory.
+void require_device(const Plan& plan, const Place& place, Numerics numerics, std::int64_t pages) {
+  if (const auto fault = cuda_fault()) throw Error(Failure::device, fmt::format("{}: {}", fault->cause, fault->remedy));
+  const double weights = device_weight_bytes(plan, place, numerics);
+  double caches = 0;
+  for (const auto& run : cached_layers(plan)) {
+    const auto shape = cache_shape(plan, numerics, run.attention, pages);
+    caches += static_cast<double>(run.count) * (shape.latent_bytes + shape.index_bytes);
+  }
+  std::size_t available = 0, all = 0;
+  check(cudaMemGetInfo(&available, &all), "cudaMemGetInfo");
+  if (weights + caches <= static_cast<double>(available)) return;
+  throw Error(Failure::device, fmt::format("needs {:.1f} GB of device memory (weights {:.1f}, caches {:.1f}), {:.1f} GB are free", (weights + caches) / 1e9,
+                                           weights / 1e9, caches / 1e9, static_cast<double>(available) / 1e9));
 }
 
 }  // namespace
 
-CudaBackend::CudaBackend(const Plan& plan, const Place& place, Numerics numerics, const RankWeights& weights, std::int64_t pages)
-    : plan_(plan), numerics_(numerics), weights_((require_device(), plan), place, weights) {
+CudaBackend::CudaBackend(const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress, std::int64_t pages)
+    : plan_(plan), numerics_(numerics), weights_((require_device(plan, place, numerics, pages), plan), place, numerics, source, progress) {
   first_layer_ = plan.stages[static_cast<std::size_t>(place.stage)].layers.first;
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
   make_caches(pages);
@@ -40,21 +75,15 @@ CudaBackend::~CudaBackend() {
 
 void CudaBackend::make_caches(std::int64_t pages) {
   const auto& m = plan_.model;
-  const bool fp8 = numerics_ == Numerics::fp8;
-  const auto format = fp8 ? plan_.policy.cache : CacheFormat::bf16;
-  auto runs = layer_runs(m);
-  if (plan_.policy.mtp_depth > 0) runs.push_back(mtp_layer(m));
-  const auto tokens = static_cast<double>(pages * page_tokens);
-  for (const auto& run : runs)
+  for (const auto& run : cached_layers(plan_))
     for (std::int64_t i = 0; i < run.count; ++i) {
+      const auto shape = cache_shape(plan_, numerics_, run.attention, pages);
       auto& layer = caches_.emplace_back();
-      layer.latent_memory.reserve(
-          static_cast<std::size_t>(latent_cache_bytes(format, tokens, static_cast<double>(m.kv_lora_rank), static_cast<double>(m.qk_rope_head_dim))));
-      layer.latent = {format, m.kv_lora_rank, m.qk_rope_head_dim, layer.latent_memory.get()};
+      layer.latent_memory.reserve(static_cast<std::size_t>(shape.latent_bytes));
+      layer.latent = {shape.latent, m.kv_lora_rank, m.qk_rope_head_dim, layer.latent_memory.get()};
       if (run.attention != Attention::mla_sparse) continue;
-      const auto dims = m.indexer->index_head_dim;
-      layer.index_memory.reserve(static_cast<std::size_t>(fp8 ? index_cache_bytes(tokens, static_cast<double>(dims)) : 2 * tokens * static_cast<double>(dims)));
-      layer.index = {fp8 ? DType::fp8_row : DType::bf16, dims, layer.index_memory.get()};
+      layer.index_memory.reserve(static_cast<std::size_t>(shape.index_bytes));
+      layer.index = {shape.index, m.indexer->index_head_dim, layer.index_memory.get()};
     }
 }
 
@@ -194,6 +223,7 @@ kernels::cuda::Workspace CudaBackend::workspace(I bytes) {
 
 void CudaBackend::run(BoundStep& step) {
   at_.start(step);
+  running_ = &step;
   while (events_.size() < steps_run_ + 2) check(cudaEventCreate(&events_.emplace_back()), "cudaEventCreate");
   if (steps_run_ == 0) check(cudaEventRecord(events_[0], stream_), "cudaEventRecord");
   std::visit(
@@ -280,11 +310,15 @@ HostTensor CudaBackend::read(std::string_view activation) {
 std::optional<std::string> check_cuda(const Plan& plan, Numerics numerics) {
   if (gpus(plan.layout) > 1) return fmt::format("several GPUs are not built yet: {} ranks", gpus(plan.layout));
   if (numerics == Numerics::exact) return "exact arithmetic runs on the CPU: --numerics bf16 or fp8";
+  for (const auto& t : tensor_table(plan.model))
+    if (has_scales(t.storage) && t.storage != DType::fp8_block && numerics == Numerics::fp8)
+      return fmt::format("weights stored as {} run on a GPU in --numerics bf16 only", name_of(t.storage));
   return std::nullopt;
 }
 
-std::unique_ptr<Backend> make_cuda_backend(const Plan& plan, const Place& place, Numerics numerics, const RankWeights& weights, std::int64_t pages) {
-  return std::make_unique<CudaBackend>(plan, place, numerics, weights, pages);
+std::unique_ptr<Backend> make_cuda_backend(const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress,
+                                           std::int64_t pages) {
+  return std::make_unique<CudaBackend>(plan, place, numerics, source, progress, pages);
 }
 
 }  // namespace fathom::executor

@@ -12,7 +12,8 @@ namespace fathom::executor {
 // The reason why the GPU cannot run this plan in these numerics, in one line, or nothing.
 std::optional<std::string> check_cuda(const model_spec::Plan&, Numerics);
 
-// numerics bf16 or fp8. pages: of the caches. Copies the weights. Throws Error{device}, also where there is no device.
-std::unique_ptr<Backend> make_cuda_backend(const model_spec::Plan&, const Place&, Numerics, const RankWeights&, std::int64_t pages);
+// numerics bf16 or fp8. pages: of the caches. Loads the weights (device_weights.h). Throws Error{device}, also where there is no device, or not
+// enough memory for weights and caches: that is said before anything is loaded. The plan stays alive.
+std::unique_ptr<Backend> make_cuda_backend(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const LoadProgress&, std::int64_t pages);
 
 }  // namespace fathom::executor

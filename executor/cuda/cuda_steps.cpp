@@ -86,7 +86,7 @@ void CudaBackend::run_op(IndexCacheWrite<I>& op) { cuda::index_cache_write(op, v
 void CudaBackend::run_op(SwiGlu<I>& op) {
   const bool routed = at_.step().step->rows == Rows::routed;
   const auto x = view(at_.inputs()[0]);
-  if (routed) shape(at_.outputs()[0], x.rows, op.width), loads_.back().steps.push_back(const_cast<BoundStep*>(&at_.step()));
+  if (routed) shape(at_.outputs()[0], x.rows, op.width), loads_.back().steps.push_back(running_);
   cuda::swiglu(op, x, view(at_.outputs()[0]), routed ? experts_.offsets + experts_.experts : nullptr, stream_);
 }
 
@@ -129,7 +129,7 @@ void CudaBackend::run_op(BatchedGemm<I>& op) {
 }
 
 void CudaBackend::run_op(GroupedGemm<I>& op) {
-  loads_.back().steps.push_back(const_cast<BoundStep*>(&at_.step()));
+  loads_.back().steps.push_back(running_);
   op.capacity = experts_.capacity;
   const auto x = view(at_.inputs()[0]);
   const auto y = shape(at_.outputs()[0], experts_.capacity, op.out);
@@ -170,8 +170,9 @@ void CudaBackend::run_op(DenseMha<I>& op) {
   auto keys = buffer(at_.inputs()[2].id).view();
   keys = rows_of(keys, at_.rows(at_.inputs()[2]).range.first - at_.rows(at_.inputs()[1]).range.first, keys.rows);  // from where kv begins
   const auto chosen = op.masked ? all(at_.inputs()[3], 1) : Matrix{};
+  const auto bits = op.masked ? workspace(cuda::mha_workspace(range.count, context().max_visible)) : cuda::Workspace{};
   cuda::dense_mha(op, range.count, softmax_scale(plan_.model), all(at_.inputs()[0], op.heads), kv, columns_of(keys, plan_.model.kv_lora_rank, op.rope),
-                  context(), first_keys(), chosen, all(at_.outputs()[0], op.heads), stream_);
+                  context(), first_keys(), chosen, bits, all(at_.outputs()[0], op.heads), stream_);
 }
 
 void CudaBackend::run_op(DenseMqa<I>& op) {
@@ -208,13 +209,13 @@ void CudaBackend::run_op(Permute<I>& op) {
   experts_.offsets = load_log_.data() + static_cast<I>(loads_.size()) * (m.n_routed_experts + 1);
   experts_.source = expert_source_.reserve(static_cast<std::size_t>(experts_.capacity));
   experts_.row = expert_row_.reserve(static_cast<std::size_t>(experts_.capacity));
-  loads_.push_back({.offset = static_cast<I>(loads_.size()) * (m.n_routed_experts + 1), .steps = {const_cast<BoundStep*>(&at_.step())}});
+  loads_.push_back({.offset = static_cast<I>(loads_.size()) * (m.n_routed_experts + 1), .steps = {running_}});
   cuda::sort_by_expert(tokens, topk, static_cast<const std::int32_t*>(experts.data), experts.stride, experts_, stream_);
   cuda::permute(op, view(at_.inputs()[0]), experts_, shape(at_.outputs()[0], experts_.capacity, op.hidden), stream_);
 }
 
 void CudaBackend::run_op(Unpermute<I>& op) {
-  loads_.back().steps.push_back(const_cast<BoundStep*>(&at_.step()));
+  loads_.back().steps.push_back(running_);
   const auto topk = plan_.model.num_experts_per_tok;
   const auto experts = view(at_.inputs()[1]);
   const auto* weights = reinterpret_cast<const float*>(static_cast<const std::int32_t*>(experts.data) + topk);

@@ -17,7 +17,7 @@ namespace fathom::executor {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(const model_spec::Plan&, const Place&, Numerics, const RankWeights&, std::int64_t pages);
+  CudaBackend(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const LoadProgress&, std::int64_t pages);
   ~CudaBackend() override;
 
   void begin(const model_spec::BoundPlan&, const StepInput&) override;
@@ -26,6 +26,7 @@ class CudaBackend final : public Backend {
   StepOutput finish() override;
   HostTensor read(std::string_view activation) override;
   double sent_bytes() const override { return 0; }
+  double weight_bytes() const override { return weights_.bytes(); }
 
  private:
   using I = std::int64_t;
@@ -119,6 +120,7 @@ class CudaBackend final : public Backend {
   std::vector<Load> loads_;
   std::vector<cudaEvent_t> events_;
   std::size_t steps_run_ = 0;
+  model_spec::BoundStep* running_ = nullptr;
 };
 
 }  // namespace fathom::executor

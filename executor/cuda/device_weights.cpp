@@ -1,75 +1,139 @@
 #include "executor/cuda/device_weights.h"
 
-#include <cstring>
+#include <optional>
+
+#include "executor/cuda/staging.h"
+#include "kernels/cuda/absorb.h"
+#include "kernels/cuda/synthetic.h"
 
 namespace fathom::executor {
 
 using namespace model_spec;
-using kernels::cpu::ConstMatrix;
+using kernels::cuda::check;
 using kernels::cuda::Stack;
 
 namespace {
 
+constexpr std::int64_t alignment = 256;  // of a matrix, that of cudaMalloc
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
-std::int64_t blocks(std::int64_t n) { return (n + scale_block - 1) / scale_block; }
+constexpr std::int64_t blocks(std::int64_t n) { return (n + scale_block - 1) / scale_block; }
 
-void copy(void* to, const void* from, std::size_t bytes) { kernels::cuda::check(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "cudaMemcpy of weights"); }
+}  // namespace
+
+// A stack as it stands in memory: its matrices, then their scales, whose rows are filled up to multiples of 4.
+struct DeviceWeights::Shape {
+  DType type = DType::bf16;
+  std::int64_t rows = 0, columns = 0, count = 1;
+
+  // Vectors become one row.
+  static Shape of(const Wanted& w, Numerics numerics) {
+    const bool vector = w.tensor->columns == 1;
+    return {held(numerics, w.tensor->storage), vector ? 1 : w.slice.rows, vector ? w.slice.rows : w.slice.columns, w.count};
+  }
+  // Of each head: W_UK, and W_UV transposed.
+  static Shape absorbed_k(const ModelSpec& m, const Wanted& kv_b) { return {DType::bf16, m.qk_nope_head_dim, m.kv_lora_rank, heads(m, kv_b)}; }
+  static Shape absorbed_v(const ModelSpec& m, const Wanted& kv_b) { return {DType::bf16, m.kv_lora_rank, m.v_head_dim, heads(m, kv_b)}; }
+  static std::int64_t heads(const ModelSpec& m, const Wanted& kv_b) { return kv_b.slice.rows / (m.qk_nope_head_dim + m.v_head_dim); }
+
+  [[nodiscard]] std::int64_t element() const { return static_cast<std::int64_t>(element_bytes(type)); }
+  [[nodiscard]] std::int64_t matrix_bytes() const { return round_up(element() * rows * columns, alignment); }
+  [[nodiscard]] std::int64_t scale_stride() const { return round_up(blocks(columns), 4); }
+  [[nodiscard]] std::int64_t scale_count() const { return has_scales(type) ? blocks(rows) * scale_stride() : 0; }  // of one matrix
+  [[nodiscard]] std::int64_t scales_bytes() const { return round_up(count * scale_count() * std::int64_t{sizeof(float)}, alignment); }
+  [[nodiscard]] std::int64_t bytes() const { return count * matrix_bytes() + scales_bytes(); }
+};
+
+namespace {
+
+// On the device, if the source has a rule.
+bool make(const Wanted& w, const WeightSource& source, const Stack& stack) {
+  std::vector<std::uint64_t> bases;
+  Rule rule;
+  for (std::int64_t i = 0; i < w.count; ++i) {
+    const auto found = source.rule(*w.tensor, w.layer, w.expert(i));
+    if (!found) return false;
+    rule = *found;
+    bases.push_back(rule.base);
+  }
+  const auto& s = w.slice;
+  kernels::cuda::Synthetic how{.offset = rule.offset, .factor = rule.factor, .rounded = rule.rounded, .columns = w.tensor->columns};
+  if (w.tensor->columns == 1) how.first_column = s.first_row;  // a vector is a row
+  else how.first_row = s.first_row, how.first_column = s.first_column;
+  kernels::cuda::synthetic(how, w.tensor->storage, bases, stack, nullptr);
+  return true;
+}
 
 // The scales of a matrix, each row of them filled up to `stride`.
-std::vector<float> padded_scales(const ConstMatrix& m, std::int64_t stride) {
+std::vector<float> padded_scales(const kernels::cpu::ConstMatrix& m, std::int64_t stride) {
   std::vector<float> scales(static_cast<std::size_t>(blocks(m.rows()) * stride));
   for (std::int64_t r = 0; r < m.rows(); r += scale_block)
     for (std::int64_t c = 0; c < m.columns(); c += scale_block) scales[static_cast<std::size_t>(r / scale_block * stride + c / scale_block)] = m.scale(r, c);
   return scales;
 }
 
-// Every layer of the stage and its prediction layer, and -1 for the model itself.
-std::vector<std::int64_t> layers_of(const Plan& plan, const Place& place) {
-  const auto& range = plan.stages[static_cast<std::size_t>(place.stage)].layers;
-  std::vector<std::int64_t> layers{-1};
-  for (auto layer = range.first; layer < range.first + range.count; ++layer) layers.push_back(layer);
-  if (place.stage + 1 == plan.layout.pp && plan.policy.mtp_depth > 0) layers.push_back(num_hidden_layers(plan.model));
-  return layers;
+// By way of the host, one matrix after the other. A checkpoint may hold plain matrices in another type than the plan.
+void upload(const Wanted& w, const WeightSource& source, const Stack& stack, Staging& staging) {
+  const auto type = stack.first.type;
+  const auto element = static_cast<std::int64_t>(element_bytes(type));
+  for (std::int64_t i = 0; i < w.count; ++i) {
+    auto m = source.load(*w.tensor, w.layer, w.expert(i), w.slice);
+    if (m.type != type) m = converted(m, type);
+    staging.upload(static_cast<std::byte*>(stack.first.data) + i * stack.step * element, m.data, static_cast<std::size_t>(m.rows * m.columns * element));
+    if (!has_scales(type)) continue;
+    const auto scales = padded_scales(m.view(), stack.first.scale_stride);
+    staging.upload(stack.first.scales + i * stack.scale_step, scales.data(), scales.size() * sizeof(float));
+  }
 }
 
 }  // namespace
 
-DeviceWeights::DeviceWeights(const Plan& plan, const Place& place, const RankWeights& weights) {
-  for (const auto& tensor : tensor_table(plan.model))
-    for (const auto layer : layers_of(plan, place)) {
-      if (!weights.has(tensor.id, layer)) continue;
-      const bool routed = tensor.shard == Shard::expert_rows || tensor.shard == Shard::expert_columns;
-      const Key key{tensor.id, layer};
-      matrices_[key] = routed ? upload(weights.experts(tensor.id, layer)) : upload(std::span(&weights.get(tensor.id, layer), 1));
-      if (tensor.id != Weight::kv_b_proj) continue;
-      absorbed_k_[layer] = upload(weights.absorbed_k(layer));
-      absorbed_v_[layer] = upload(weights.absorbed_v(layer));
-    }
+double device_weight_bytes(const Plan& plan, const Place& place, Numerics numerics) {
+  using Shape = DeviceWeights::Shape;
+  const auto table = tensor_table(plan.model);
+  double sum = 0;
+  for (const auto& w : wanted_weights(plan, place, table).load) {
+    sum += static_cast<double>(Shape::of(w, numerics).bytes());
+    if (w.tensor->id != Weight::kv_b_proj) continue;
+    sum += static_cast<double>(Shape::absorbed_k(plan.model, w).bytes() + Shape::absorbed_v(plan.model, w).bytes());
+  }
+  return sum;
 }
 
-Stack DeviceWeights::upload(std::span<const ConstMatrix> matrices) {
-  const auto& m = matrices[0];
-  const auto count = static_cast<std::int64_t>(matrices.size());
-  const auto bytes = static_cast<std::int64_t>(element_bytes(m.type()) * static_cast<double>(m.rows() * m.columns()));
-  const auto step_bytes = round_up(bytes, 256);
-  auto& memory = memory_.emplace_back(static_cast<std::size_t>(step_bytes * count));
-  const auto step = static_cast<std::int64_t>(static_cast<double>(step_bytes) / element_bytes(m.type()));
-  Stack stack{.first = {m.type(), m.rows(), m.columns(), m.columns(), memory.get()}, .count = count, .step = step};
-  for (std::int64_t i = 0; i < count; ++i)
-    copy(static_cast<std::byte*>(memory.get()) + i * step_bytes, matrices[static_cast<std::size_t>(i)].data(), static_cast<std::size_t>(bytes));
-  if (!has_scales(m.type())) return stack;
-  stack.first.scale_stride = round_up(blocks(m.columns()), 4);
-  stack.scale_step = blocks(m.rows()) * stack.first.scale_stride;
-  auto& scales = memory_.emplace_back(static_cast<std::size_t>(stack.scale_step * count) * sizeof(float));
-  stack.first.scales = static_cast<float*>(scales.get());
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto padded = padded_scales(matrices[static_cast<std::size_t>(i)], stack.first.scale_stride);
-    copy(stack.first.scales + i * stack.scale_step, padded.data(), padded.size() * sizeof(float));
+DeviceWeights::DeviceWeights(const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress)
+    : memory_(static_cast<std::size_t>(device_weight_bytes(plan, place, numerics))) {
+  const auto table = tensor_table(plan.model);
+  const auto wanted = wanted_weights(plan, place, table);
+  const double all = wanted.stored_bytes();
+  double done = 0;
+  std::optional<Staging> staging;  // once something is loaded
+  for (const auto& w : wanted.load) {
+    const auto shape = Shape::of(w, numerics);
+    const auto& stack = matrices_[{w.tensor->id, w.layer}] = take(shape);
+    if (!make(w, source, stack)) upload(w, source, stack, staging ? *staging : staging.emplace());
+    if (w.tensor->id == Weight::kv_b_proj) {
+      absorbed_k_[w.layer] = take(Shape::absorbed_k(plan.model, w));
+      absorbed_v_[w.layer] = take(Shape::absorbed_v(plan.model, w));
+      kernels::cuda::absorb(stack.first, absorbed_k_[w.layer], absorbed_v_[w.layer], nullptr);
+    }
+    check(cudaStreamSynchronize(nullptr), "loading of weights");
+    bytes_ += static_cast<double>(w.count) * storage_bytes(shape.type, static_cast<double>(shape.rows), static_cast<double>(shape.columns));
+    if (progress) progress(done += w.stored_bytes(), all);
   }
+  for (const auto& s : wanted.shared) matrices_[{s.as, s.layer}] = matrices_.at({s.own, -1});
+}
+
+// The next piece of the memory; its scales are zero.
+Stack DeviceWeights::take(const Shape& s) {
+  auto* const first = static_cast<std::byte*>(memory_.get()) + used_;
+  used_ += s.bytes();
+  Stack stack{.first = {s.type, s.rows, s.columns, s.columns, first}, .count = s.count, .step = s.matrix_bytes() / s.element()};
+  if (!has_scales(s.type)) return stack;
+  auto* const scales = first + s.count * s.matrix_bytes();
+  check(cudaMemsetAsync(scales, 0, static_cast<std::size_t>(s.scales_bytes())), "cudaMemset");
+  stack.first.scales = reinterpret_cast<float*>(scales);
+  stack.first.scale_stride = s.scale_stride();
+  stack.scale_step = s.scale_count();
   return stack;
 }
-
-const kernels::cuda::Matrix& DeviceWeights::get(Weight weight, std::int64_t layer) const { return matrices_.at({weight, layer}).first; }
-const Stack& DeviceWeights::experts(Weight weight, std::int64_t layer) const { return matrices_.at({weight, layer}); }
 
 }  // namespace fathom::executor

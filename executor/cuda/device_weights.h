@@ -4,27 +4,36 @@
 #include <map>
 
 #include "executor/cuda/device_memory.h"
-#include "executor/weights.h"
+#include "executor/wanted_weights.h"
 #include "kernels/cuda/matrix.h"
 
 namespace fathom::executor {
 
+// Bytes of device memory that DeviceWeights take.
+double device_weight_bytes(const model_spec::Plan&, const Place&, Numerics);
+
+// What RankWeights hold, in types that the kernels take: plain matrices as the plan stores them; numerics bf16: those with scales dequantised.
 class DeviceWeights {
  public:
-  // Copies everything that `weights` holds for the stage.
-  DeviceWeights(const model_spec::Plan&, const Place&, const RankWeights& weights);
+  // Numbers with a rule are made on the device; others are loaded, a matrix at a time. numerics bf16 or fp8.
+  DeviceWeights(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const LoadProgress& progress = {});
 
-  [[nodiscard]] const kernels::cuda::Matrix& get(model_spec::Weight, std::int64_t layer) const;
-  [[nodiscard]] const kernels::cuda::Stack& experts(model_spec::Weight, std::int64_t layer) const;
+  [[nodiscard]] const kernels::cuda::Matrix& get(model_spec::Weight weight, std::int64_t layer) const { return matrices_.at({weight, layer}).first; }
+  [[nodiscard]] const kernels::cuda::Stack& experts(model_spec::Weight weight, std::int64_t layer) const { return matrices_.at({weight, layer}); }
   [[nodiscard]] const kernels::cuda::Stack& absorbed_k(std::int64_t layer) const { return absorbed_k_.at(layer); }
   [[nodiscard]] const kernels::cuda::Stack& absorbed_v(std::int64_t layer) const { return absorbed_v_.at(layer); }
+  [[nodiscard]] double bytes() const { return bytes_; }  // of what is held, absorbed copies and padding not counted
 
  private:
-  using Key = std::pair<model_spec::Weight, std::int64_t>;
-  kernels::cuda::Stack upload(std::span<const kernels::cpu::ConstMatrix> matrices);
-  std::vector<DeviceMemory> memory_;
-  std::map<Key, kernels::cuda::Stack> matrices_;
-  std::map<std::int64_t, kernels::cuda::Stack> absorbed_k_, absorbed_v_;
+  struct Shape;
+  kernels::cuda::Stack take(const Shape&);
+
+  friend double device_weight_bytes(const model_spec::Plan&, const Place&, Numerics);
+  DeviceMemory memory_;
+  std::int64_t used_ = 0;  // bytes of it
+  double bytes_ = 0;
+  std::map<std::pair<model_spec::Weight, std::int64_t>, kernels::cuda::Stack> matrices_;  // by weight and layer
+  std::map<std::int64_t, kernels::cuda::Stack> absorbed_k_, absorbed_v_;                  // by layer
 };
 
 }  // namespace fathom::executor

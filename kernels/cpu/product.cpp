@@ -10,6 +10,7 @@ namespace {
 
 // A target's loops.
 struct Loops {
+  std::string_view units;
   decltype(&product_nt) nt;
   decltype(&product_nn) nn;
   decltype(&expand_bf16) bf16;
@@ -20,7 +21,7 @@ struct Loops {
   decltype(&add_positive) positive;
 };
 #define FATHOM_LOOPS \
-  { product_nt, product_nn, expand_bf16, expand_e4m3, largest, exponentials, multiply, add_positive }
+  { units, product_nt, product_nn, expand_bf16, expand_e4m3, largest, exponentials, multiply, add_positive }
 
 // Tiles are sized for the vector registers: 32, 16 and 16.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -28,6 +29,7 @@ struct Loops {
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
 namespace wide {
+constexpr std::string_view units = "AVX-512";
 constexpr int lanes = 16, dot_rows = 4, dot_columns = 6, outer_rows = 6, outer_vectors = 4;
 #include "kernels/cpu/product_loops.inc"
 constexpr Loops loops = FATHOM_LOOPS;
@@ -36,6 +38,7 @@ constexpr Loops loops = FATHOM_LOOPS;
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace middle {
+constexpr std::string_view units = "AVX2";
 constexpr int lanes = 8, dot_rows = 3, dot_columns = 4, outer_rows = 6, outer_vectors = 2;
 #include "kernels/cpu/product_loops.inc"
 constexpr Loops loops = FATHOM_LOOPS;
@@ -43,6 +46,7 @@ constexpr Loops loops = FATHOM_LOOPS;
 #pragma GCC pop_options
 #endif
 namespace narrow {
+constexpr std::string_view units = "baseline";
 constexpr int lanes = 4, dot_rows = 3, dot_columns = 4, outer_rows = 6, outer_vectors = 2;
 #include "kernels/cpu/product_loops.inc"
 constexpr Loops loops = FATHOM_LOOPS;
@@ -62,6 +66,8 @@ const Loops& here() {
 }
 
 }  // namespace
+
+std::string_view vector_units() { return here().units; }
 
 void product_nt(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* c, std::int64_t ldc,
                 bool add) {

@@ -5,8 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace fathom::kernels::cpu {
+
+// Which of them: "AVX-512", "AVX2", "baseline" (what the compiler takes for granted).
+std::string_view vector_units();
 
 // C[m, n] = sum_k A[m, k] B[n, k], added to what is there if `add`.
 void product_nt(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* c, std::int64_t ldc,

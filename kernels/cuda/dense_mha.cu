@@ -5,7 +5,7 @@
 //
 // A block takes 128 queries of one head and 64 keys of one sequence a step, with the softmax of the steps so far in registers; a warp takes 32 of the
 // queries. Keys of the next step come while values are added up, values while keys are scored. Queries of several sequences go through the keys of
-// each in turn: those of another one are masked.
+// each in turn: those of another one are masked. Chosen keys become a bit each in the workspace, once for all heads.
 #include "kernels/cuda/attention.h"
 
 #include "kernels/cuda/attention.cuh"
@@ -25,9 +25,8 @@ struct Problem {
   int tokens, heads, nope, rope, v;
   float factor;  // scale * log2 e
   const std::int32_t *sequence, *visible, *first_key;
-  const std::int32_t* chosen;  // [tokens, topk], if masked
-  std::int64_t chosen_stride;
-  int topk;
+  const std::uint64_t* chosen;  // [tokens, steps] a bit for each key, if masked
+  int steps;                    // of the longest sequence
 };
 
 // The widths that a kernel is made for; narrower rows are padded with zeros.
@@ -119,34 +118,15 @@ __device__ void copy_values(const Problem& p, Shared<S>& s, const Step& step, in
   });
 }
 
-// A bit for each key of a step that a query's row of `chosen` names. Lane i keeps those of the warp's query i. Steps come in the order of the
-// positions, so each row is read once: 64 positions at most belong to a step.
+// A bit for each key of a step that a query's row of `chosen` names. Lane i keeps those of the warp's query i.
 struct Chosen {
-  int cursor = 0;  // positions of lane's query that earlier steps had
   std::uint32_t low = 0, high = 0;
 
-  __device__ void find(const Problem& p, const Step& step, int first_token, int first_query) {
-    const int lane = static_cast<int>(lane_id());
-    low = high = 0;
-#pragma unroll 4
-    for (int i = 0; i < warp_queries; ++i) {
-      if (!step.has(first_query + i)) continue;
-      const std::int32_t* row = p.chosen + (first_token + first_query + i) * p.chosen_stride;
-      const int from = __shfl_sync(all_lanes, cursor, i) + lane;
-      const std::uint64_t bits = bit(p, row, from, step) | bit(p, row, from + 32, step);
-      const std::uint32_t a = __reduce_or_sync(all_lanes, static_cast<std::uint32_t>(bits));
-      const std::uint32_t b = __reduce_or_sync(all_lanes, static_cast<std::uint32_t>(bits >> 32));
-      if (lane != i) continue;
-      low = a;
-      high = b;
-      cursor += __popc(a) + __popc(b);
-    }
-  }
-
- private:
-  __device__ static std::uint64_t bit(const Problem& p, const std::int32_t* row, int i, const Step& step) {
-    const int offset = i < p.topk ? row[i] - step.key : -1;
-    return offset >= 0 && offset < block_keys ? std::uint64_t{1} << offset : 0;
+  __device__ void load(const Problem& p, const Step& step, int first_token, int first_query) {
+    const int query = first_query + static_cast<int>(lane_id());
+    const std::uint64_t bits = step.has(query) ? __ldg(p.chosen + std::int64_t{first_token + query} * p.steps + step.key / block_keys) : 0;
+    low = static_cast<std::uint32_t>(bits);
+    high = static_cast<std::uint32_t>(bits >> 32);
   }
 };
 
@@ -290,7 +270,7 @@ __global__ void __launch_bounds__(threads, 2) attend(const __grid_constant__ Pro
     __syncthreads();  // the keys are there; nobody reads the values of the step before any more
     copy_values(p, s, step, head);
     commit_copies();
-    if constexpr (S::masked) chosen.find(p, step, first_token, static_cast<int>(threadIdx.x) / 32 * warp_queries);
+    if constexpr (S::masked) chosen.load(p, step, first_token, static_cast<int>(threadIdx.x) / 32 * warp_queries);
     Scores scores = {};
     score(s, scores);
     const Step next = next_step(s, step, queries);
@@ -311,6 +291,31 @@ __global__ void __launch_bounds__(threads, 2) attend(const __grid_constant__ Pro
   store<S>(p, first_token, queries, head, running, o);
 }
 
+// Grid: tokens x slices of a row of bits, which take shape in shared memory; indices out of their slice are left to the other blocks.
+constexpr int slice_keys = 1 << 15, bit_threads = 256;
+__global__ void __launch_bounds__(bit_threads) set_bits(const std::int32_t* indices, std::int64_t stride, int topk, std::uint64_t* bits, int steps) {
+  __shared__ std::uint32_t words[slice_keys / 32];
+  const int tid = static_cast<int>(threadIdx.x), first = static_cast<int>(blockIdx.y) * slice_keys;
+  for (int i = tid; i < slice_keys / 32; i += bit_threads) words[i] = 0;
+  __syncthreads();
+  const std::int32_t* row = indices + blockIdx.x * stride;
+  for (int i = tid; i < topk; i += bit_threads) {
+    const int key = row[i] - first;
+    if (row[i] >= 0 && key >= 0 && key < slice_keys) atomicOr(words + key / 32, 1u << key % 32);
+  }
+  __syncthreads();
+  const int first_step = first / block_keys, count = min(slice_keys / block_keys, steps - first_step);
+  for (int i = tid; i < count; i += bit_threads) bits[std::int64_t{blockIdx.x} * steps + first_step + i] = std::uint64_t{words[2 * i + 1]} << 32 | words[2 * i];
+}
+
+void launch_bits(const Matrix& chosen, std::int64_t tokens, std::int64_t steps, void* bits, Stream stream) {
+  constexpr std::int64_t slice_steps = slice_keys / block_keys;
+  const dim3 grid(static_cast<unsigned>(tokens), static_cast<unsigned>((steps + slice_steps - 1) / slice_steps));
+  set_bits<<<grid, bit_threads, 0, stream>>>(static_cast<const std::int32_t*>(chosen.data), chosen.stride, static_cast<int>(chosen.columns),
+                                             static_cast<std::uint64_t*>(bits), static_cast<int>(steps));
+  check_launch("dense_mha: bits of the chosen keys");
+}
+
 template <class S>
 void launch(const Problem& p, Stream stream) {
   check(cudaFuncSetAttribute(attend<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(Shared<S>)), "dense_mha");
@@ -323,14 +328,22 @@ void launch(const Problem& p, Stream stream) {
   p.chosen ? launch<Shape<width, v, true>>(p, stream) : launch<Shape<width, v, false>>(p, stream);
 }
 
+// Steps through the keys of a sequence.
+std::int64_t steps_of(std::int64_t keys) { return (keys + block_keys - 1) / block_keys; }
+
 }  // namespace
 
+std::int64_t mha_workspace(std::int64_t tokens, std::int64_t keys) { return tokens * steps_of(keys) * static_cast<std::int64_t>(sizeof(std::uint64_t)); }
+
 void dense_mha(const model_spec::DenseMha<std::int64_t>& op, std::int64_t tokens, float scale, const Matrix& q, const Matrix& kv, const Matrix& k_pe,
-               const Context& context, const std::int32_t* first_key, const Matrix& chosen, const Matrix& o, Stream stream) {
+               const Context& context, const std::int32_t* first_key, const Matrix& chosen, const Workspace& workspace, const Matrix& o, Stream stream) {
   const std::int64_t width = op.nope + op.rope;
   assert(op.nope % 8 == 0 && op.rope % 8 == 0 && op.v % 8 == 0 && width <= 192 && op.v <= 128 && scale > 0);
   assert(q.stride % 8 == 0 && kv.stride % 8 == 0 && k_pe.stride % 8 == 0 && o.stride % 2 == 0 && (!op.masked || chosen.data));
+  assert(!op.masked || workspace.bytes >= mha_workspace(tokens, context.max_visible));
   if (tokens == 0) return;
+  const std::int64_t steps = steps_of(context.max_visible);
+  if (op.masked) launch_bits(chosen, tokens, steps, workspace.data, stream);
   const Problem p{.q = static_cast<const Bf16*>(q.data),
                   .kv = static_cast<const Bf16*>(kv.data),
                   .k_pe = static_cast<const Bf16*>(k_pe.data),
@@ -348,9 +361,8 @@ void dense_mha(const model_spec::DenseMha<std::int64_t>& op, std::int64_t tokens
                   .sequence = context.sequence,
                   .visible = context.visible,
                   .first_key = first_key,
-                  .chosen = op.masked ? static_cast<const std::int32_t*>(chosen.data) : nullptr,
-                  .chosen_stride = chosen.stride,
-                  .topk = static_cast<int>(chosen.columns)};
+                  .chosen = op.masked ? static_cast<const std::uint64_t*>(workspace.data) : nullptr,
+                  .steps = static_cast<int>(steps)};
   if (width <= 64 && op.v <= 64) launch<64, 64>(p, stream);
   else if (width <= 128) launch<128, 128>(p, stream);
   else launch<192, 128>(p, stream);

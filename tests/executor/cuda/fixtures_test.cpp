@@ -7,8 +7,9 @@
 namespace fathom::executor {
 namespace {
 
-std::unique_ptr<Backend> on_cuda(const Plan& plan, const Place& place, Numerics numerics, const RankWeights& weights, std::int64_t pages, Communicator&) {
-  return make_cuda_backend(plan, place, numerics, weights, pages);
+std::unique_ptr<Backend> on_cuda(const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress,
+                                 std::int64_t pages, Communicator&) {
+  return make_cuda_backend(plan, place, numerics, source, progress, pages);
 }
 
 class OnCuda : public testing::Test {

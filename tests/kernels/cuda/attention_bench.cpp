@@ -131,14 +131,15 @@ model_spec::DenseMha<N> mha_record(const Batch& b, I heads, bool masked) {
           .masked = masked};
 }
 void mha(const char* what, const Batch& b, I heads, bool masked) {
-  const I keys = b.sequences * b.keys;
+  const I keys = b.sequences * b.keys, bytes = masked ? mha_workspace(b.tokens, b.keys) : 0;
+  const Memory bits(static_cast<std::size_t>(bytes) + 1);
   const Memory q = random_bf16(b.tokens * heads * (nope + rope)), kv = random_bf16(keys * heads * (nope + v)), k_pe = random_bf16(keys * rope),
                o(static_cast<std::size_t>(2 * b.tokens * heads * v)), chosen = upload(masked ? b.indices() : std::vector<std::int32_t>(1));
   const OnDeviceBatch on(b);
   report(what, mha_record<double>(b, heads, masked), [&](Stream stream) {
     dense_mha(mha_record<I>(b, heads, masked), b.tokens, scale, view(q, b.tokens * heads, nope + rope), view(kv, keys * heads, nope + v),
-              view(k_pe, keys, rope), on.context, on.first_key.as<std::int32_t>(), view(chosen, b.tokens, topk, DType::int32), view(o, b.tokens * heads, v),
-              stream);
+              view(k_pe, keys, rope), on.context, on.first_key.as<std::int32_t>(), view(chosen, b.tokens, topk, DType::int32), {bits.get(), bytes},
+              view(o, b.tokens * heads, v), stream);
   });
 }
 

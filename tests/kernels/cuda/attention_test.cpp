@@ -126,9 +126,11 @@ class DenseMhaOnDevice : public OnDevice, public testing::WithParamInterface<std
     }
     const OnDeviceWhere on(w);
     const DeviceMatrix q_on(q), kv_on(kv), keys_on(keys), chosen_on(chosen ? DeviceMatrix(*chosen) : DeviceMatrix(DType::int32, 1, 1));
+    const I bytes = chosen ? mha_workspace(w.tokens, w.max_visible) : 0;
+    const Memory bits = upload(std::vector<std::byte>(static_cast<std::size_t>(bytes) + 1, std::byte{0xff}));
     const Array o = repeated(w.tokens * heads, v, [&](const Matrix& to) {
       dense_mha(record(batch[0], chosen != nullptr), w.tokens, spread(nope + rope), q_on.view(), kv_on.view(), keys_on.slice(64, rope), on.context(),
-                on.first_key.as<std::int32_t>(), chosen ? chosen_on.view() : Matrix{}, to, nullptr);
+                on.first_key.as<std::int32_t>(), chosen ? chosen_on.view() : Matrix{}, {bits.get(), bytes}, to, nullptr);
     });
     EXPECT_LE(relative_error(o, naive), tolerance);
   }

@@ -1,0 +1,12 @@
+// The machine that models run on.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace fathom::cli {
+
+std::string cpu_name();                   // empty if the system does not say
+std::optional<double> available_bytes();  // of memory, likewise
+
+}  // namespace fathom::cli
