@@ -233,7 +233,7 @@ void Forcing::check(const Rows& rows, const std::string& file, const std::string
   }
   for (const auto& [position, keys] : rows.topk) {
     auto seen = keys;
-    std::erase_if(seen, [&](std::int32_t key) { return key < 0 || key > position; });
+    std::erase_if(seen, [at = position](std::int32_t key) { return key < 0 || key > at; });
     std::ranges::sort(seen);
     if (std::ranges::adjacent_find(seen) != seen.end()) refuse("topk", position, "has a key twice");
     if (seen.empty()) refuse("topk", position, "has no key up to its own position");
