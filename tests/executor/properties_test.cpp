@@ -11,7 +11,7 @@
 namespace fathom::executor {
 namespace {
 
-// Sums in another order: float32 noise through four layers, of the largest magnitude (measured: up to 2e-6).
+// Sums in another order: float32 noise through four layers, of the largest magnitude (measured: up to 6e-7 over layouts and chunks).
 constexpr double noise = 1e-5;
 
 // V3.2's structure in small: indexer, top-k 16, a dense layer, group-limited routing; 8 heads and sizes that divide by 4. `topk` keys.
@@ -189,11 +189,11 @@ TEST(Properties, Fp8ArithmeticOverABf16Cache) {
   o.force = f.folder / "expected.safetensors";
   for (const auto cache : {CacheFormat::fp8, CacheFormat::bf16}) {
     o.policy.cache = cache;
-    EXPECT_LT(relative_error(tensors(o).at("layer.0.attn_out").numbers, exact.at("layer.0.attn_out").numbers), 0.2);  // measured: 0.05; garbage: 1
+    EXPECT_LT(relative_error(tensors(o).at("layer.0.attn_out").numbers, exact.at("layer.0.attn_out").numbers), 0.2);  // measured: 0.074 and 0.086; garbage: 1
   }
 }
 
-// The prediction layer's weights made to repeat the main model would accept every draft; a vocabulary of few ids accepts some.
+// A vocabulary of few ids accepts some drafts by chance.
 TEST(Properties, AcceptedDraftsSaveSteps) {
   auto o = small_run({request(17, 30, 60)});
   o.model.vocab_size = 4;
