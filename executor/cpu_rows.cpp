@@ -23,9 +23,6 @@ namespace {
 
 constexpr auto scales = kernels::cpu::Scales::ue8m0;  // as V3.1 and V3.2 are deployed
 
-// Of the norms inside attention, whatever the model's rms_norm_eps (transformers' DeepSeek-V3, and DeepSeek's own LayerNorm).
-constexpr float inner_eps = 1e-6f;
-
 // body(first, count) over all rows, in pieces on several cores.
 template <class Body>
 void each_piece(std::int64_t rows, const Body& body) {
@@ -71,8 +68,7 @@ void CpuBackend::run_op(RmsNorm<I>& op) {
   if (stream && !op.residual) copy_rows(x, residual);
   auto y = view(at_.outputs()[stream ? 1 : 0]);
   auto kept = op.keep_bf16 ? view(at_.outputs()[stream ? 2 : 1]) : Matrix();
-  const bool inner = at_.weight(0) == Weight::q_a_layernorm || at_.weight(0) == Weight::kv_a_layernorm;
-  const auto eps = inner ? inner_eps : static_cast<float>(plan_.model.rms_norm_eps);
+  const auto eps = at_.norm_eps(plan_.model);
   each_piece(op.tokens, [&](I first, I count) {
     auto part = op;
     part.tokens = count;

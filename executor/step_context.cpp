@@ -57,6 +57,11 @@ StepContext::Rows StepContext::rows(const Operand& operand) const {
   return {all, {}, false};
 }
 
+float StepContext::norm_eps(const ModelSpec& m) const {
+  const bool inner = weight(0) == Weight::q_a_layernorm || weight(0) == Weight::kv_a_layernorm;
+  return inner ? inner_eps : static_cast<float>(m.rms_norm_eps);
+}
+
 void StepContext::sampled(std::span<const std::int32_t> ids) {
   if (drafted_.empty()) drafted_ = confirmed_tokens(*input_, ids);
 }

@@ -5,6 +5,9 @@
 
 namespace fathom::executor {
 
+// Of the norms inside attention, whatever the model's rms_norm_eps (transformers' DeepSeek-V3, and DeepSeek's own LayerNorm).
+inline constexpr float inner_eps = 1e-6f;
+
 class StepContext {
  public:
   void begin(const model_spec::BoundPlan&, const StepInput&);
@@ -39,6 +42,9 @@ class StepContext {
     bool gathers = false;
   };
   [[nodiscard]] Rows rows(const model_spec::Operand&) const;
+
+  // eps of the RMSNorm that runs.
+  [[nodiscard]] float norm_eps(const model_spec::ModelSpec&) const;
 
   // Settles which tokens get drafts: as the input says, or the last certain one of each sequence, which the sampled ids tell.
   void sampled(std::span<const std::int32_t> ids);

@@ -24,13 +24,6 @@ using namespace model_spec;
 namespace cuda = kernels::cuda;
 using cuda::Matrix;
 
-namespace {
-
-// Of the norms inside attention, whatever the model's rms_norm_eps (transformers' DeepSeek-V3, and DeepSeek's own LayerNorm).
-constexpr float inner_eps = 1e-6f;
-
-}  // namespace
-
 void CudaBackend::run_op(Embedding<I>& op) {
   const bool drafting = at_.weight(0) == Weight::mtp_embed_tokens;
   if (drafting) next_ids_.upload(at_.next_ids(output_.sampled), stream_);
@@ -47,8 +40,7 @@ void CudaBackend::run_op(RmsNorm<I>& op) {
   if (stream && !op.residual) cuda::quantise({.tokens = x.rows, .width = x.columns, .output = DType::bf16}, x, residual, stream_);
   const auto y = view(at_.outputs()[stream ? 1 : 0]);
   const auto kept = op.keep_bf16 ? view(at_.outputs()[stream ? 2 : 1]) : Matrix{};
-  const bool inner = at_.weight(0) == Weight::q_a_layernorm || at_.weight(0) == Weight::kv_a_layernorm;
-  const auto eps = inner ? inner_eps : static_cast<float>(plan_.model.rms_norm_eps);
+  const auto eps = at_.norm_eps(plan_.model);
   cuda::rms_norm(op, eps, x, residual, weight(0), y, kept, rows.gathers ? rows_.data() : nullptr, stream_);
 }
 
