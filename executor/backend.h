@@ -38,12 +38,15 @@ struct StepInput {
   std::vector<std::int32_t> drafted;             // tokens to draft from; empty: the last confirmed one of each sequence
   Sampling sampling;
   const Choices* forced = nullptr;
+  bool timed = false;    // the seconds of each run() are wanted
+  bool watched = false;  // somebody will read() activations between its steps
 };
 
 struct StepOutput {
   std::vector<std::int32_t> sampled;  // [batch.sampled] ids; empty on all but the last pipeline stage
   std::vector<std::int32_t> drafts;   // [drafted] ids
-  std::vector<double> step_seconds;   // of each run(), where the host's clock does not tell
+  std::vector<double> step_seconds;   // of each run(), where the host's clock does not tell; only if the step is timed
+  double device_seconds = 0;          // of the whole step on a device, without what the host does before and after
 };
 
 // An activation in host memory: numbers or integers, [rows, columns].

@@ -138,6 +138,8 @@ class Rank {
   StepInput input_of(const std::vector<Work>& work) {
     StepInput input;
     input.sampling = options_.sampling;
+    input.timed = options_.timed;
+    input.watched = static_cast<bool>(options_.observe);
     origins_.clear();
     for (const auto& w : work) {
       auto& groups = input.batch.groups;

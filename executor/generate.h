@@ -28,6 +28,7 @@ struct GenerateOptions {
   std::int64_t pages = 0;            // of the caches
   std::int64_t max_sequences = 256;  // at once, on a rank
   std::int64_t logit_rows = 0;       // besides the rows that are sampled: the last so many of each prompt
+  bool timed = false;                // each operator's seconds are wanted
   bool draft_everywhere = false;     // the prediction layer drafts from every token whose next is known; its drafts are then not used
   // For each step: forced choices, and what to watch. May be empty.
   std::function<void(const StepInput&, std::span<const RowOrigin>, Choices&)> force;

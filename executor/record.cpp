@@ -29,6 +29,9 @@ constexpr Watched watched[] = {{"index_logits", "index_logits", "index_scores"},
 
 std::string_view mtp_suffix(bool normed_hidden) { return normed_hidden ? "_from_normed_hidden" : "_from_unnormed_hidden"; }
 
+// Whether a row has as many numbers as there are keys up to its own.
+bool is_causal(std::string_view name) { return name.find("index_scores") != std::string_view::npos; }
+
 HostTensor columns(const HostTensor& t, std::int64_t first, std::int64_t count) {
   HostTensor part{.rows = t.rows, .columns = count, .numbers = {}, .integers = {}};
   for (std::int64_t r = 0; r < t.rows; ++r)
@@ -51,7 +54,7 @@ Recorder::Recorder(const Plan& p, std::int64_t prompt_tokens, std::int64_t rows)
 void Recorder::add(const std::string& name, std::span<const RowOrigin> origins, const HostTensor& t) {
   const std::lock_guard lock(mutex_);
   auto& table = tables_[name];
-  const bool causal = name.ends_with("index_scores");  // a row has as many as there are keys up to its own
+  const bool causal = is_causal(name);
   for (std::int64_t r = 0; r < t.rows; ++r) {
     const auto& origin = origins[static_cast<std::size_t>(t.first_token + r)];
     if (origin.request != 0 || origin.position < prompt_ - rows_) continue;
@@ -132,7 +135,7 @@ std::vector<NamedTensor> Recorder::tensors(const Request& request, const Generat
   for (const auto& [name, table] : tables_) {
     const bool mtp = name.starts_with("mtp.");
     auto prompt_table = table;
-    if (name.ends_with("index_scores")) prompt_table.columns = prompt_;
+    if (is_causal(name)) prompt_table.columns = prompt_;
     emit(rows_ < prompt_ ? fmt::format("{}.last{}", name, rows_) : name, prompt_table, prompt_ - rows_, mtp ? prompt_ - 1 : prompt_);
     if (!mtp) emit(name == "logits" ? "decode_logits" : "decode." + name, table, prompt_, end);
   }

@@ -96,7 +96,13 @@ class Run {
   }
 
   GenerateOptions options_of(const Place& place, std::int64_t pages, Backend& backend) {
-    GenerateOptions o{.sampling = options_.sampling, .pages = pages, .max_sequences = options_.max_sequences, .force = {}, .observe = {}, .after_step = {}};
+    GenerateOptions o{.sampling = options_.sampling,
+                      .pages = pages,
+                      .max_sequences = options_.max_sequences,
+                      .timed = options_.traces,
+                      .force = {},
+                      .observe = {},
+                      .after_step = {}};
     if (recorder_) {
       const auto prompt = static_cast<std::int64_t>(requests_[0].prompt.size());
       o.logit_rows = options_.dump_rows > 0 ? options_.dump_rows : prompt;

@@ -18,6 +18,7 @@ class StepContext {
   [[nodiscard]] const model_spec::Block& block() const { return *block_; }
   [[nodiscard]] std::int64_t layer() const { return block_->first_layer; }  // -1 outside of layers
   [[nodiscard]] const model_spec::BoundStep& step() const { return *step_; }
+  [[nodiscard]] const std::array<RowMap, 2>& maps() const { return maps_; }  // by Attention
   [[nodiscard]] const RowMap& map() const { return maps_[static_cast<std::size_t>(block_->attention)]; }
 
   // Operands of the running step by role, in order.

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
+#include <bit>
 
 #include "executor/cuda/cuda_steps.h"
 #include "executor/cuda/devices.h"
 #include "executor/held.h"
 #include "kernels/cpu/codec.h"
+#include "kernels/cuda/drafts.h"
 #include "kernels/cuda/embedding.h"
 #include "model_spec/error.h"
 
@@ -43,10 +44,19 @@ std::vector<LayerRun> cached_layers(const Plan& plan) {
   return runs;
 }
 
+// Activations and index scores of the largest step: a chunk of a prompt behind as much as the caches hold.
+double step_bytes(const Plan& plan, const Place& place, Numerics numerics, std::int64_t pages) {
+  const auto context = std::min(pages * page_tokens, plan.model.max_position_embeddings), fresh = std::min(plan.policy.chunked_prefill_tokens, context);
+  BoundPlan bound;
+  bind(plan, static_cast<std::size_t>(place.stage), {.groups = {{1, fresh, context - fresh}}, .sampled = 1, .dp_tokens = {}}, bound);
+  const double scores = plan.model.indexer ? 4.0 * static_cast<double>(fresh) * static_cast<double>(context) : 0;
+  return activation_bytes(bound, plan.model, numerics) + scores;
+}
+
 // A device that the kernels run on, with enough memory.
 void require_device(const Plan& plan, const Place& place, Numerics numerics, std::int64_t pages) {
   if (const auto fault = cuda_fault()) throw Error(Failure::device, fmt::format("{}: {}", fault->cause, fault->remedy));
-  const double weights = device_weight_bytes(plan, place, numerics);
+  const double weights = device_weight_bytes(plan, place, numerics), step = step_bytes(plan, place, numerics, pages);
   double caches = 0;
   for (const auto& run : cached_layers(plan)) {
     const auto shape = cache_shape(plan, numerics, run.attention, pages);
@@ -54,9 +64,16 @@ void require_device(const Plan& plan, const Place& place, Numerics numerics, std
   }
   std::size_t available = 0, all = 0;
   check(cudaMemGetInfo(&available, &all), "cudaMemGetInfo");
-  if (weights + caches <= static_cast<double>(available)) return;
-  throw Error(Failure::device, fmt::format("needs {:.1f} GB of device memory (weights {:.1f}, caches {:.1f}), {:.1f} GB are free", (weights + caches) / 1e9,
-                                           weights / 1e9, caches / 1e9, static_cast<double>(available) / 1e9));
+  const double needed = weights + caches + step;
+  if (needed <= static_cast<double>(available)) return;
+  throw Error(Failure::device, fmt::format("needs {:.1f} GB of device memory (weights {:.1f}, caches {:.1f}, activations {:.1f}), {:.1f} GB are free",
+                                           needed / 1e9, weights / 1e9, caches / 1e9, step / 1e9, static_cast<double>(available) / 1e9));
+}
+
+double seconds_between(const Event& from, const Event& to) {
+  float ms = 0;
+  check(cudaEventElapsedTime(&ms, from.get(), to.get()), "cudaEventElapsedTime");
+  return ms * 1e-3;
 }
 
 }  // namespace
@@ -69,7 +86,8 @@ CudaBackend::CudaBackend(const Plan& plan, const Place& place, Numerics numerics
 }
 
 CudaBackend::~CudaBackend() {
-  for (const auto event : events_) cudaEventDestroy(event);
+  if (stream_) cudaStreamSynchronize(stream_);
+  graphs_.clear();
   if (stream_) cudaStreamDestroy(stream_);
 }
 
@@ -88,102 +106,133 @@ void CudaBackend::make_caches(std::int64_t pages) {
 }
 
 void CudaBackend::begin(const BoundPlan& bound, const StepInput& input) {
+  capture_.reset();  // a step that failed
   at_.begin(bound, input);
+  bound_ = &bound;
   output_ = {};
   loads_.clear();
   steps_run_ = 0;
-  upload_tokens();
-  load_log_.reserve(static_cast<std::size_t>((num_hidden_layers(plan_.model) + 1) * (plan_.model.n_routed_experts + 1)));
+  moved(inputs_.upload(plan_, bound, input, at_.maps(), stream_));
+  make_results();
+  choose_how_to_run();
+  check(cudaEventRecord(started_.get(), stream_), "cudaEventRecord");
+  if (graph_ && !graph_->graph) capture_.emplace(stream_);
+  if (!graph_ || capture_) record_event();
 }
 
-// Ids, positions and places in the cache of every token, and the pages of every sequence.
-void CudaBackend::upload_tokens() {
+void CudaBackend::make_results() {
+  const auto tokens = std::ssize(at_.input().ids);
+  results_.load_log = 0;
+  results_.sampled = (num_hidden_layers(plan_.model) + 1) * (plan_.model.n_routed_experts + 1);
+  results_.drafts = results_.sampled + std::ssize(at_.input().sampled);
+  results_.end = results_.drafts + bound_->sizes[0].of(Rows::drafted, all_paths);
+  const auto bytes = [](I integers) { return static_cast<std::size_t>(integers) * sizeof(std::int32_t) + 16; };
+  moved(results_.device.reserve(bytes(results_.end)));
+  results_.host.reserve(bytes(results_.end));
+  moved(next_ids_.reserve(bytes(tokens)));
+  moved(confirmed_.reserve(bytes(std::ssize(at_.input().pages))));
+  const auto capacity = tokens * plan_.model.num_experts_per_tok;
+  moved(expert_source_.reserve(bytes(capacity)));
+  moved(expert_row_.reserve(bytes(capacity)));
+}
+
+// Sizes of contexts count only where activations hold them; StepInputs::longest() stands for those that grow by a token each step. A timed graph has
+// an event for every group.
+GraphKey CudaBackend::key() const {
   const auto& input = at_.input();
-  std::vector<std::int32_t> slots, sequence, visible, pages;
-  max_pages_ = 0, max_visible_ = 0;
-  for (const auto& p : input.pages) max_pages_ = std::max(max_pages_, static_cast<I>(p.size()));
-  std::int32_t s = 0;
-  for (const auto& group : input.batch.groups)
-    for (I i = 0; i < group.sequences; ++i, ++s) {
-      const auto& own = input.pages[static_cast<std::size_t>(s)];
-      pages.insert(pages.end(), own.begin(), own.end());
-      pages.resize(static_cast<std::size_t>((s + 1) * max_pages_), 0);
-      for (I p = group.cached_tokens; p < group.cached_tokens + group.new_tokens; ++p) {
-        slots.push_back(own[static_cast<std::size_t>(p / page_tokens)] * page_tokens + static_cast<std::int32_t>(p % page_tokens));
-        sequence.push_back(s);
-        visible.push_back(static_cast<std::int32_t>(p + 1));
-      }
-      max_visible_ = std::max(max_visible_, group.cached_tokens + group.new_tokens);
-    }
-  const auto rope = rope_table(plan_.model, input.positions);
-  ids_.upload(input.ids, stream_);
-  slots_.upload(slots, stream_);
-  sequence_.upload(sequence, stream_);
-  visible_.upload(visible, stream_);
-  pages_.upload(pages, stream_);
-  cosines_.upload(rope.cosines, stream_);
-  sines_.upload(rope.sines, stream_);
-  streams_.upload(input.random_streams, stream_);
-  context_slots_ready_ = false;
-  first_keys_.clear();
+  const auto& s = input.sampling;
+  GraphKey key{StepInputs::longest(input.batch),
+               std::ssize(input.sampled),
+               results_.end - results_.drafts,
+               std::ssize(input.drafted),
+               input.timed,
+               std::bit_cast<std::int32_t>(s.temperature),
+               std::bit_cast<std::int32_t>(s.top_p),
+               static_cast<I>(s.seed)};
+  constexpr PathSet copies = mha_paths | bit(Path::sparse_prefill);
+  for (std::size_t g = 0; g < input.batch.groups.size(); ++g) {
+    const auto& group = input.batch.groups[g];
+    const auto [dense, sparse] = bound_->paths[g];
+    const bool copied = (bit(dense) | bit(sparse)) & copies;
+    const std::array<I, 4> kind{static_cast<I>(dense), static_cast<I>(sparse), group.new_tokens, copied ? group.cached_tokens : -1};
+    const bool same = key.size() > 8 && !input.timed && std::equal(kind.begin(), kind.end(), key.end() - 5);
+    if (same) key.back() += group.sequences;
+    else key.insert(key.end(), kind.begin(), kind.end()), key.push_back(group.sequences);
+  }
+  return key;
 }
 
-// Slots of every position, cached and new, of every sequence in turn.
-void CudaBackend::upload_contexts() {
-  std::vector<std::int32_t> slots;
-  auto pages = at_.input().pages.begin();
-  for (const auto& group : at_.input().batch.groups)
-    for (I i = 0; i < group.sequences; ++i, ++pages)
-      for (I p = 0; p < group.cached_tokens + group.new_tokens; ++p)
-        slots.push_back((*pages)[static_cast<std::size_t>(p / page_tokens)] * page_tokens + static_cast<std::int32_t>(p % page_tokens));
-  context_slots_.upload(slots, stream_);
-  check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-  context_slots_ready_ = true;
+// A step that somebody looks into, or that takes others' choices, waits for the host between its kernels. All others are captured when they come a
+// second time: the first time memory takes its size and cuBLASLt chooses.
+void CudaBackend::choose_how_to_run() {
+  const auto& input = at_.input();
+  graph_ = input.watched || input.forced ? nullptr : graphs_.find(key());
+}
+
+// The copies of a MoE layer's counts, and the records that they complete.
+void CudaBackend::note_load(BoundStep& step) {
+  if (std::holds_alternative<Permute<I>>(step.op)) loads_.push_back({.offset = std::ssize(loads_) * (plan_.model.n_routed_experts + 1), .steps = {}});
+  const bool counts = std::visit(
+      [](const auto& op) {
+        return requires { op.rows; };
+      },
+      step.op);
+  if (counts && !loads_.empty() && step.step->rows != Rows::tokens) loads_.back().steps.push_back(&step);
+}
+
+void CudaBackend::record_event() {
+  if (!at_.input().timed) return;
+  auto& events = capture_ ? graph_->events : events_;
+  while (events.size() <= steps_run_) events.push_back(make_event());
+  check(cudaEventRecordWithFlags(events[steps_run_].get(), stream_, capture_ ? cudaEventRecordExternal : cudaEventRecordDefault), "cudaEventRecord");
 }
 
 void CudaBackend::enter(const BoundBlock& bound) {
   const auto& block = *bound.block;
   at_.enter(block);
-  if (at_.layer() == num_hidden_layers(plan_.model)) at_.sampled(output_.sampled);
-  while (buffers_.size() < block.activations.size()) buffers_.emplace_back();
+  if (graph_ && !capture_) return;
+  block_memory_ = block_memory(block, bound_->sizes[static_cast<std::size_t>(block.attention)], plan_.model, numerics_);
+  moved(activations_.reserve(static_cast<std::size_t>(block_memory_.bytes)));
   for (std::size_t i = 0; i < block.activations.size(); ++i) {
-    const auto& a = block.activations[i];
-    const auto rows = at_.rows_of(a);
-    auto& memory = a.persists ? persistent_[a.name] : buffers_[i];
-    if (a.persists && memory.view().rows == rows && memory.view().columns == a.columns) continue;
-    memory.shape(held(numerics_, a.type), rows, a.columns);
+    if (!block.activations[i].persists) continue;
+    const auto& shape = block_memory_.places[i].shape;
+    auto& memory = persistent_[block.activations[i].name];
+    if (memory.view().rows != shape.rows || memory.view().columns != shape.columns) moved(memory.shape(shape.type, shape.rows, shape.columns));
   }
+  if (at_.layer() == num_hidden_layers(plan_.model))
+    kernels::cuda::settle_drafts(inputs_.known(), results_.at(results_.sampled), next_ids_.as<std::int32_t>(),
+                                 at_.input().drafted.empty() ? confirmed_.as<std::int32_t>() : nullptr, stream_);
 }
 
-DeviceBuffer& CudaBackend::buffer(std::uint8_t activation) {
+kernels::cuda::Matrix CudaBackend::buffer(std::uint8_t activation) {
   const auto id = at_.standing_for(activation);
-  const auto& a = at_.activation(id);
-  return a.persists ? persistent_[a.name] : buffers_[id];
+  if (at_.activation(id).persists) return persistent_[at_.activation(id).name].view();
+  const auto& [shape, offset] = block_memory_.places[id];
+  return matrix_at(shape.type, shape.rows, shape.columns, activations_.as<std::byte>() + std::max<I>(offset, 0));
+}
+
+CudaBackend::Gathered CudaBackend::gathered_rows() const {
+  const auto& input = at_.input();
+  if (at_.step().step->rows == Rows::sampled) return {inputs_.sampled(), std::ssize(input.sampled)};
+  return {input.drafted.empty() ? confirmed_.as<std::int32_t>() : inputs_.drafted(), results_.end - results_.drafts};
 }
 
 // The rows of an operand. Tokens that are gathered are copied first, by the embedding's kernel: their numbers are bf16.
 kernels::cuda::Matrix CudaBackend::view(const Operand& operand, I heads) {
-  auto m = buffer(operand.id).view();
+  auto m = buffer(operand.id);
   const auto rows = at_.rows(operand);
   const auto all = at_.rows_of(at_.activation(at_.standing_for(operand.id)));
   const auto per_row = all > 0 ? m.rows / all : 1;
   if (rows.gathers) {
-    rows_.upload(rows.gathered, stream_);
-    auto& copy = gathered_;
-    copy.shape(m.type, std::ssize(rows.gathered), m.columns);
-    kernels::cuda::embedding({.tokens = std::ssize(rows.gathered), .hidden = m.columns, .vocab = m.rows}, 0, rows_.data(), m, copy.view(), stream_);
-    m = copy.view();
+    const auto [list, count] = gathered_rows();
+    moved(gathered_.shape(m.type, count, m.columns));
+    kernels::cuda::embedding({.tokens = count, .hidden = m.columns, .vocab = m.rows}, 0, list, m, gathered_.view(), stream_);
+    m = gathered_.view();
   } else if (all > 0) {
     m = rows_of(m, rows.range.first * per_row, rows.range.count * per_row);
   }
   if (heads > per_row) m = by_head(m, heads / per_row);
   return operand.columns > 0 && operand.columns < m.columns ? columns_of(m, operand.first, operand.columns) : m;
-}
-
-kernels::cuda::Matrix CudaBackend::shape(const Operand& operand, I rows, I columns) {
-  auto& memory = buffer(operand.id);
-  memory.shape(held(numerics_, at_.activation(operand.id).type), rows, columns);
-  return memory.view();
 }
 
 bool CudaBackend::comes_first() const {
@@ -192,57 +241,38 @@ bool CudaBackend::comes_first() const {
   return true;
 }
 
-kernels::cuda::Context CudaBackend::context() const {
-  const auto first = tokens().first;
-  return {sequence_.data() + first, visible_.data() + first, pages_.data(), max_pages_, max_visible_};
-}
-
-// Where the keys of each sequence begin in an activation that holds the contexts of these paths' groups. The activation holds those of all MHA
-// paths, or of sparse_prefill.
+// The activation holds the contexts of all MHA paths, or of sparse_prefill.
 const std::int32_t* CudaBackend::first_keys() const {
-  const auto paths = at_.step().step->paths;
-  const PathSet held_paths = paths & mha_paths ? mha_paths : paths;
-  auto& list = first_keys_[{static_cast<int>(at_.block().attention), held_paths}];
-  if (list.data()) return list.data();
-  const auto start = at_.map().context(held_paths).first;
-  std::vector<std::int32_t> first;
-  std::size_t g = 0;
-  for (const auto& group : at_.input().batch.groups) {
-    const auto range = at_.map().context_of(g++);
-    for (I s = 0; s < group.sequences; ++s) first.push_back(static_cast<std::int32_t>(range.first - start + s * (group.cached_tokens + group.new_tokens)));
-  }
-  list.upload(first, stream_);
-  check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-  return list.data();
+  using Copied = StepInputs::Copied;
+  return inputs_.first_keys(at_.block().attention, at_.step().step->paths & mha_paths ? Copied::expanded : Copied::gathered);
 }
 
 kernels::cuda::Workspace CudaBackend::workspace(I bytes) {
-  workspace_.reserve(static_cast<std::size_t>(bytes) + 16);
+  moved(workspace_.reserve(static_cast<std::size_t>(bytes) + 16));
   return {workspace_.get(), bytes};
 }
 
 void CudaBackend::run(BoundStep& step) {
+  note_load(step);
+  ++steps_run_;
+  if (graph_ && !capture_) return;
   at_.start(step);
-  running_ = &step;
-  while (events_.size() < steps_run_ + 2) check(cudaEventCreate(&events_.emplace_back()), "cudaEventCreate");
-  if (steps_run_ == 0) check(cudaEventRecord(events_[0], stream_), "cudaEventRecord");
   std::visit(
       [&](const auto& op) {
         auto as_held = held(numerics_, op);
         run_op(as_held);
       },
       step.op);
-  check(cudaEventRecord(events_[++steps_run_], stream_), "cudaEventRecord");
+  record_event();
 }
 
 // Completes the records with the loads that came.
 void CudaBackend::annotate() {
   const auto experts = plan_.model.n_routed_experts;
-  const auto log = download(load_log_.data(), loads_.size() * static_cast<std::size_t>(experts + 1), stream_);
   for (const auto& load : loads_) {
-    const auto* offsets = log.data() + load.offset;
+    const auto offsets = results_.fetched(results_.load_log + load.offset, experts + 1);
     double active = 0, largest = 0;
-    for (I e = 0; e < experts; ++e) {
+    for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
       const double rows = offsets[e + 1] - offsets[e];
       active += rows > 0;
       largest = std::max(largest, rows);
@@ -251,7 +281,7 @@ void CudaBackend::annotate() {
       std::visit(
           [&](auto& op) {
             if constexpr (requires { op.active; }) op.active = active, op.largest = largest;
-            if constexpr (requires { op.rows; }) op.rows = static_cast<double>(offsets[experts]);
+            if constexpr (requires { op.rows; }) op.rows = static_cast<double>(offsets.back());
             if constexpr (requires {
                             op.rows;
                             op.tokens;
@@ -264,13 +294,25 @@ void CudaBackend::annotate() {
 }
 
 StepOutput CudaBackend::finish() {
-  check(cudaStreamSynchronize(stream_), "the step");
-  if (!loads_.empty()) annotate();
-  for (std::size_t i = 0; i < steps_run_; ++i) {
-    float ms = 0;
-    check(cudaEventElapsedTime(&ms, events_[i], events_[i + 1]), "cudaEventElapsedTime");
-    output_.step_seconds.push_back(ms * 1e-3);
+  if (capture_) {
+    graph_->graph = capture_->take();
+    capture_.reset();
   }
+  if (graph_) check(cudaGraphLaunch(graph_->graph.get(), stream_), "cudaGraphLaunch");
+  check(cudaEventRecord(done_.get(), stream_), "cudaEventRecord");
+  const auto bytes = static_cast<std::size_t>(results_.end) * sizeof(std::int32_t);
+  check(cudaMemcpyAsync(results_.host.get(), results_.device.get(), bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
+  check(cudaStreamSynchronize(stream_), "the step");
+  annotate();
+  const auto copy = [&](I first, I last) {
+    const auto ids = results_.fetched(first, last - first);
+    return std::vector<std::int32_t>(ids.begin(), ids.end());
+  };
+  output_.sampled = copy(results_.sampled, results_.drafts);
+  if (plan_.policy.mtp_depth > 0) output_.drafts = copy(results_.drafts, results_.end);
+  output_.device_seconds = seconds_between(started_, done_);
+  const auto& events = graph_ ? graph_->events : events_;
+  for (std::size_t i = 0; at_.input().timed && i < steps_run_; ++i) output_.step_seconds.push_back(seconds_between(events[i], events[i + 1]));
   return std::move(output_);
 }
 
@@ -302,7 +344,7 @@ HostTensor CudaBackend::read(std::string_view activation) {
   const auto& all = at_.block().activations;
   const auto found = std::ranges::find(all, activation, [](const Activation& a) { return std::string_view(a.name); });
   if (found == all.end()) throw Error(Failure::usage, fmt::format("block {} has no activation {}", at_.block().name, activation));
-  auto t = host(buffer(static_cast<std::uint8_t>(found - all.begin())).view());
+  auto t = host(buffer(static_cast<std::uint8_t>(found - all.begin())));
   if (found->rows == Rows::path) t.first_token = at_.map().tokens(found->paths).first;
   return t;
 }

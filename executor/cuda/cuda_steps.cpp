@@ -24,24 +24,32 @@ using namespace model_spec;
 namespace cuda = kernels::cuda;
 using cuda::Matrix;
 
+namespace {
+
+// Whether b's rows stand behind a's, as those of one matrix would.
+bool follows(const Matrix& a, const Matrix& b) {
+  const auto next = rows_of(a, a.rows, b.rows);
+  return next.data == b.data && a.columns == b.columns && (!a.scales || a.scales + a.rows / scale_block * a.scale_stride == b.scales);
+}
+
+}  // namespace
+
 void CudaBackend::run_op(Embedding<I>& op) {
   const bool drafting = at_.weight(0) == Weight::mtp_embed_tokens;
-  if (drafting) next_ids_.upload(at_.next_ids(output_.sampled), stream_);
-  cuda::embedding(op, 0, (drafting ? next_ids_ : ids_).data(), weight(0), view(at_.outputs()[0]), stream_);
+  cuda::embedding(op, 0, drafting ? next_ids_.as<std::int32_t>() : inputs_.ids(), weight(0), view(at_.outputs()[0]), stream_);
 }
 
 void CudaBackend::run_op(RmsNorm<I>& op) {
   const bool stream = at_.inputs().size() == 2;  // reads and extends the residual stream
   const auto rows = at_.rows(at_.inputs()[0]);
-  const auto whole = [&](const Operand& o) { return rows.gathers ? buffer(o.id).view() : view(o); };
-  if (rows.gathers) rows_.upload(rows.gathered, stream_);
+  const auto whole = [&](const Operand& o) { return rows.gathers ? buffer(o.id) : view(o); };
   const auto x = whole(at_.inputs()[0]);
   const auto residual = stream ? whole(at_.inputs()[1]) : Matrix{};
   if (stream && !op.residual) cuda::quantise({.tokens = x.rows, .width = x.columns, .output = DType::bf16}, x, residual, stream_);
   const auto y = view(at_.outputs()[stream ? 1 : 0]);
   const auto kept = op.keep_bf16 ? view(at_.outputs()[stream ? 2 : 1]) : Matrix{};
   const auto eps = at_.norm_eps(plan_.model);
-  cuda::rms_norm(op, eps, x, residual, weight(0), y, kept, rows.gathers ? rows_.data() : nullptr, stream_);
+  cuda::rms_norm(op, eps, x, residual, weight(0), y, kept, rows.gathers ? gathered_rows().rows : nullptr, stream_);
 }
 
 void CudaBackend::run_op(LayerNorm<I>& op) { cuda::layer_norm(op, inner_eps, view(at_.inputs()[0]), weight(0), weight(1), view(at_.outputs()[0]), stream_); }
@@ -49,36 +57,34 @@ void CudaBackend::run_op(Quantise<I>& op) { cuda::quantise(op, view(at_.inputs()
 
 void CudaBackend::run_op(Rope<I>& op) {
   const auto first = at_.tokens().first * op.dims / 2;
-  cuda::rope(op, view(at_.outputs()[0], op.heads), cosines_.data() + first, sines_.data() + first, stream_);
+  cuda::rope(op, view(at_.outputs()[0], op.heads), inputs_.cosines() + first, inputs_.sines() + first, stream_);
 }
 
 // Each head has its own scales: a row a head. bf16 keeps keys as they are: the rotation is orthogonal.
 void CudaBackend::run_op(Hadamard<I>& op) {
   const auto x = view(at_.inputs()[0], op.heads);
-  const auto y = shape(at_.outputs()[0], op.tokens * op.heads, op.width);
+  const auto y = view(at_.outputs()[0], op.heads);
   if (numerics_ == Numerics::fp8) cuda::hadamard(op, x, y, stream_);
   else cuda::quantise({.tokens = x.rows, .width = op.width, .output = DType::bf16}, x, y, stream_);
 }
 
 void CudaBackend::run_op(LatentCacheWrite<I>& op) {
   const auto kv = view(at_.inputs()[0]);
-  cuda::latent_cache_write(op, columns_of(kv, 0, op.latent), columns_of(kv, op.latent, op.rope), slots_.data(), cache().latent, stream_);
+  cuda::latent_cache_write(op, columns_of(kv, 0, op.latent), columns_of(kv, op.latent, op.rope), inputs_.slots(), cache().latent, stream_);
 }
 
 // The whole context of each sequence; what is new has just been written there.
 void CudaBackend::run_op(LatentCacheRead<I>& op) {
-  if (!context_slots_ready_) upload_contexts();
   const auto range = at_.map().context(at_.step().step->paths);
   op.tokens = range.count;
-  cuda::latent_cache_read(op, cache().latent, context_slots_.data() + range.first, view(at_.outputs()[0]), stream_);
+  cuda::latent_cache_read(op, cache().latent, inputs_.context_slots() + range.first, view(at_.outputs()[0]), stream_);
 }
 
-void CudaBackend::run_op(IndexCacheWrite<I>& op) { cuda::index_cache_write(op, view(at_.inputs()[0]), slots_.data(), cache().index, stream_); }
+void CudaBackend::run_op(IndexCacheWrite<I>& op) { cuda::index_cache_write(op, view(at_.inputs()[0]), inputs_.slots(), cache().index, stream_); }
 
 void CudaBackend::run_op(SwiGlu<I>& op) {
   const bool routed = at_.step().step->rows == Rows::routed;
   const auto x = view(at_.inputs()[0]);
-  if (routed) shape(at_.outputs()[0], x.rows, op.width), loads_.back().steps.push_back(running_);
   cuda::swiglu(op, x, view(at_.outputs()[0]), routed ? experts_.offsets + experts_.experts : nullptr, stream_);
 }
 
@@ -88,24 +94,24 @@ void CudaBackend::run_op(Sample<I>& op) {
   const auto logits = view(at_.inputs()[0]);
   const bool main = at_.step().step->rows == Rows::sampled;
   const auto& sampling = at_.input().sampling;
-  const auto ids = shape(at_.outputs()[0], 1, op.tokens);
   // A draft is a guess: the likeliest token.
-  cuda::sample(op, main ? sampling.temperature : 0, main ? sampling.top_p : 1, sampling.seed, logits, streams_.data(), static_cast<std::int32_t*>(ids.data),
-               stream_);
-  (main ? output_.sampled : output_.drafts) = download(static_cast<const std::int32_t*>(ids.data), static_cast<std::size_t>(op.tokens), stream_);
+  cuda::sample(op, main ? sampling.temperature : 0, main ? sampling.top_p : 1, sampling.seed, logits, inputs_.streams(),
+               results_.at(main ? results_.sampled : results_.drafts), stream_);
 }
 
-// Several weights on one input: an output each, or one output of them side by side.
+// Several weights on one input: an output each, or one output of them side by side. Of these, neighbours in memory are one product.
 void CudaBackend::run_op(Gemm<I>& op) {
-  auto x = view(at_.inputs()[0]);
+  const auto x = view(at_.inputs()[0]);
+  const bool apart = at_.outputs().size() > 1;
   I column = 0;
   for (std::size_t i = 0; i < at_.weights().size(); ++i) {
-    auto one = op;
-    one.out = weight(i).rows;
-    auto y = view(at_.outputs()[at_.outputs().size() > 1 ? i : 0]);
-    if (at_.outputs().size() == 1) y = columns_of(y, column, one.out);
-    gemms_.gemm(one, x, weight(i), y, stream_);
-    column += one.out;
+    auto w = weight(i);
+    for (; !apart && i + 1 < at_.weights().size() && follows(w, weight(i + 1)); ++i) w.rows += weight(i + 1).rows;
+    op.out = w.rows;
+    auto y = view(at_.outputs()[apart ? i : 0]);
+    if (!apart) y = columns_of(y, column, op.out);
+    gemms_.gemm(op, x, w, y, stream_);
+    column += op.out;
   }
 }
 
@@ -121,35 +127,35 @@ void CudaBackend::run_op(BatchedGemm<I>& op) {
 }
 
 void CudaBackend::run_op(GroupedGemm<I>& op) {
-  loads_.back().steps.push_back(running_);
   op.capacity = experts_.capacity;
   const auto x = view(at_.inputs()[0]);
-  const auto y = shape(at_.outputs()[0], experts_.capacity, op.out);
+  const auto y = view(at_.outputs()[0]);
+  const auto stack = [&](std::size_t i) -> const cuda::Stack& { return weights_.experts(at_.weight(i), at_.layer()); };
   I column = 0;
   for (std::size_t i = 0; i < at_.weights().size(); ++i) {
-    const auto& stack = weights_.experts(at_.weight(i), at_.layer());
-    auto one = op;
-    one.out = stack.first.rows;
-    cuda::grouped_gemm(one, x, experts_, stack, columns_of(y, column, one.out), stream_);
-    column += one.out;
+    auto w = stack(i);
+    for (; i + 1 < at_.weights().size() && follows(w.first, stack(i + 1).first); ++i) w.first.rows += stack(i + 1).first.rows;
+    op.out = w.first.rows;
+    cuda::grouped_gemm(op, x, experts_, w, columns_of(y, column, op.out), stream_);
+    column += op.out;
   }
 }
 
 void CudaBackend::run_op(IndexLogits<I>& op) {
   if (!comes_first()) return;
   scored_ = tokens();
-  scores_.shape(DType::fp32, scored_.count, (max_visible_ + 3) / 4 * 4);  // rows start at 16 bytes
+  moved(scores_.shape(DType::fp32, scored_.count, context().max_visible));
   const float factor = 1 / std::sqrt(static_cast<float>(op.heads * op.dims));
   const auto range = at_.rows(at_.inputs()[1]).range;  // of the first group; all of them follow
-  const auto q = rows_of(buffer(at_.inputs()[0].id).view(), range.first * op.heads, scored_.count * op.heads);
-  const auto w = rows_of(buffer(at_.inputs()[1].id).view(), range.first, scored_.count);
+  const auto q = rows_of(buffer(at_.inputs()[0].id), range.first * op.heads, scored_.count * op.heads);
+  const auto w = rows_of(buffer(at_.inputs()[1].id), range.first, scored_.count);
   cuda::index_logits(op, scored_.count, factor, q, w, cache().index, context(), scores_.view(), stream_);
 }
 
 void CudaBackend::run_op(TopK<I>& op) {
   if (!comes_first()) return;
   const auto first = at_.rows(at_.outputs()[0]).range.first;
-  const auto chosen = rows_of(buffer(at_.outputs()[0].id).view(), first, scored_.count);
+  const auto chosen = rows_of(buffer(at_.outputs()[0].id), first, scored_.count);
   cuda::top_k(op, scored_.count, scores_.view(), context().visible, chosen, stream_);
   force_topk(chosen, scored_.first);
 }
@@ -157,9 +163,9 @@ void CudaBackend::run_op(TopK<I>& op) {
 void CudaBackend::run_op(DenseMha<I>& op) {
   if (!comes_first()) return;
   const auto range = tokens();
-  const auto all = [&](const Operand& o, I heads) { return by_head(rows_of(buffer(o.id).view(), at_.rows(o).range.first, range.count), heads); };
-  const auto kv = by_head(buffer(at_.inputs()[1].id).view(), op.heads);
-  auto keys = buffer(at_.inputs()[2].id).view();
+  const auto all = [&](const Operand& o, I heads) { return by_head(rows_of(buffer(o.id), at_.rows(o).range.first, range.count), heads); };
+  const auto kv = by_head(buffer(at_.inputs()[1].id), op.heads);
+  auto keys = buffer(at_.inputs()[2].id);
   keys = rows_of(keys, at_.rows(at_.inputs()[2]).range.first - at_.rows(at_.inputs()[1]).range.first, keys.rows);  // from where kv begins
   const auto chosen = op.masked ? all(at_.inputs()[3], 1) : Matrix{};
   const auto bits = op.masked ? workspace(cuda::mha_workspace(range.count, context().max_visible)) : cuda::Workspace{};
@@ -170,7 +176,7 @@ void CudaBackend::run_op(DenseMha<I>& op) {
 void CudaBackend::run_op(DenseMqa<I>& op) {
   if (!comes_first()) return;
   const auto range = tokens();
-  const auto all = [&](const Operand& o) { return by_head(rows_of(buffer(o.id).view(), at_.rows(o).range.first, range.count), op.heads); };
+  const auto all = [&](const Operand& o) { return by_head(rows_of(buffer(o.id), at_.rows(o).range.first, range.count), op.heads); };
   cuda::dense_mqa(op, range.count, softmax_scale(plan_.model), all(at_.inputs()[0]), cache().latent, context(),
                   workspace(cuda::attention_workspace(range.count, op.heads, op.latent)), all(at_.outputs()[0]), stream_);
 }
@@ -178,8 +184,8 @@ void CudaBackend::run_op(DenseMqa<I>& op) {
 void CudaBackend::run_op(SparseMla<I>& op) {
   if (!comes_first()) return;
   const auto range = tokens();
-  const auto all = [&](const Operand& o, I heads) { return by_head(rows_of(buffer(o.id).view(), at_.rows(o).range.first, range.count), heads); };
-  const auto copy = at_.inputs().size() > 2 ? buffer(at_.inputs()[2].id).view() : Matrix{};
+  const auto all = [&](const Operand& o, I heads) { return by_head(rows_of(buffer(o.id), at_.rows(o).range.first, range.count), heads); };
+  const auto copy = at_.inputs().size() > 2 ? buffer(at_.inputs()[2].id) : Matrix{};
   cuda::sparse_mla(op, range.count, softmax_scale(plan_.model), all(at_.inputs()[0], op.heads), all(at_.inputs()[1], 1), cache().latent, copy,
                    copy.data ? first_keys() : nullptr, context(), workspace(cuda::attention_workspace(range.count, op.heads, op.latent)),
                    all(at_.outputs()[0], op.heads), stream_);
@@ -198,16 +204,14 @@ void CudaBackend::run_op(Permute<I>& op) {
   const auto experts = view(at_.inputs()[1]);
   const auto topk = m.num_experts_per_tok, tokens = experts.rows;
   experts_ = {.first = 0, .experts = m.n_routed_experts, .capacity = tokens * topk};
-  experts_.offsets = load_log_.data() + static_cast<I>(loads_.size()) * (m.n_routed_experts + 1);
-  experts_.source = expert_source_.reserve(static_cast<std::size_t>(experts_.capacity));
-  experts_.row = expert_row_.reserve(static_cast<std::size_t>(experts_.capacity));
-  loads_.push_back({.offset = static_cast<I>(loads_.size()) * (m.n_routed_experts + 1), .steps = {running_}});
+  experts_.offsets = results_.at(results_.load_log + loads_.back().offset);
+  experts_.source = expert_source_.as<std::int32_t>();
+  experts_.row = expert_row_.as<std::int32_t>();
   cuda::sort_by_expert(tokens, topk, static_cast<const std::int32_t*>(experts.data), experts.stride, experts_, stream_);
-  cuda::permute(op, view(at_.inputs()[0]), experts_, shape(at_.outputs()[0], experts_.capacity, op.hidden), stream_);
+  cuda::permute(op, view(at_.inputs()[0]), experts_, view(at_.outputs()[0]), stream_);
 }
 
 void CudaBackend::run_op(Unpermute<I>& op) {
-  loads_.back().steps.push_back(running_);
   const auto topk = plan_.model.num_experts_per_tok;
   const auto experts = view(at_.inputs()[1]);
   const auto* weights = reinterpret_cast<const float*>(static_cast<const std::int32_t*>(experts.data) + topk);

@@ -1,12 +1,15 @@
 // What CudaBackend is made of (cuda_backend.cpp, cuda_steps.cpp).
 #pragma once
 
-#include <deque>
 #include <map>
+#include <optional>
 
 #include "executor/cuda/cuda_backend.h"
 #include "executor/cuda/device_buffer.h"
 #include "executor/cuda/device_weights.h"
+#include "executor/cuda/step_graph.h"
+#include "executor/cuda/step_inputs.h"
+#include "executor/cuda/step_memory.h"
 #include "executor/rope.h"
 #include "executor/step_context.h"
 #include "kernels/cuda/attention.h"
@@ -39,24 +42,46 @@ class CudaBackend final : public Backend {
   };
   // A MoE layer of the step that runs: its counts of rows, and the records that they complete.
   struct Load {
-    I offset = 0;  // in load_log_
+    I offset = 0;  // in Results::load_log
     std::vector<model_spec::BoundStep*> steps;
+  };
+  // What a step leaves for the host, in one piece of device memory.
+  struct Results {
+    DeviceMemory device;
+    PinnedMemory host;
+    I sampled = 0, drafts = 0, load_log = 0, end = 0;  // first integers
+    [[nodiscard]] std::int32_t* at(I first) const { return device.as<std::int32_t>() + first; }
+    [[nodiscard]] std::span<const std::int32_t> fetched(I first, I count) const {
+      return {host.as<const std::int32_t>() + first, static_cast<std::size_t>(count)};
+    }
   };
 
   // cuda_backend.cpp
   void make_caches(std::int64_t pages);
-  void upload_tokens();
-  void upload_contexts();
-  DeviceBuffer& buffer(std::uint8_t activation);
+  void make_results();
+  [[nodiscard]] GraphKey key() const;
+  void choose_how_to_run();
+  void note_load(model_spec::BoundStep&);
+  void record_event();
+  // Memory that graphs refer to: they are given up when it moves.
+  void moved(bool yes) {
+    if (yes) graphs_.clear(), graph_ = nullptr;
+  }
+  Matrix buffer(std::uint8_t activation);
   Matrix view(const model_spec::Operand&, I heads = 1);
-  Matrix shape(const model_spec::Operand&, I rows, I columns);
   const Matrix& weight(std::size_t i) const { return weights_.get(at_.weight(i), at_.layer()); }
   LayerCache& cache() { return caches_[static_cast<std::size_t>(at_.layer() - first_layer_)]; }
   // Groups on the paths of a step run together, when the first of them comes.
   [[nodiscard]] bool comes_first() const;
   [[nodiscard]] RowRange tokens() const { return at_.map().tokens(at_.step().step->paths); }
-  [[nodiscard]] kernels::cuda::Context context() const;
+  [[nodiscard]] kernels::cuda::Context context() const { return inputs_.context(tokens().first); }
   [[nodiscard]] const std::int32_t* first_keys() const;
+  // Rows that the running step gathers.
+  struct Gathered {
+    const std::int32_t* rows;
+    I count;
+  };
+  [[nodiscard]] Gathered gathered_rows() const;
   kernels::cuda::Workspace workspace(I bytes);
   void annotate();
   HostTensor host(const Matrix&);
@@ -100,27 +125,28 @@ class CudaBackend final : public Backend {
   std::int64_t first_layer_ = 0;
   std::vector<LayerCache> caches_;  // of the stage's layers, then of the prediction layer
   DeviceMemory workspace_;
+  Event started_ = make_event(), done_ = make_event();
+  StepGraphs graphs_;
 
   // of a step
   StepContext at_;
+  const model_spec::BoundPlan* bound_ = nullptr;
+  StepInputs inputs_;
+  Results results_;
+  StepGraph* graph_ = nullptr;      // null: launched kernel by kernel
+  std::optional<Capture> capture_;  // while the graph is made
   StepOutput output_;
-  DeviceList<std::int32_t> ids_, next_ids_, slots_, context_slots_, sequence_, visible_, pages_, rows_, sampled_, forced_;
-  DeviceList<std::uint64_t> streams_;
-  DeviceList<float> cosines_, sines_;
-  mutable std::map<std::pair<int, int>, DeviceList<std::int32_t>> first_keys_;  // by kind of attention and path set
-  I max_pages_ = 0, max_visible_ = 0;
-  bool context_slots_ready_ = false;
+  BlockMemory block_memory_;
+  DeviceMemory activations_;
   std::map<std::string_view, DeviceBuffer, std::less<>> persistent_;
-  std::deque<DeviceBuffer> buffers_;
+  DeviceMemory next_ids_, confirmed_;  // what settle_drafts() writes
   DeviceBuffer scores_, gathered_;
   RowRange scored_;
   kernels::cuda::ExpertRows experts_;
-  DeviceList<std::int32_t> expert_offsets_, expert_source_, expert_row_;
-  DeviceList<std::int32_t> load_log_;
+  DeviceMemory expert_source_, expert_row_;
   std::vector<Load> loads_;
-  std::vector<cudaEvent_t> events_;
+  std::vector<Event> events_;  // of steps launched kernel by kernel
   std::size_t steps_run_ = 0;
-  model_spec::BoundStep* running_ = nullptr;
 };
 
 }  // namespace fathom::executor

@@ -1,4 +1,4 @@
-// Memory of the device, given back when its owner goes.
+// Memory of the device, and of the host where the device reads and writes it, given back when its owner goes.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -12,51 +12,48 @@
 
 namespace fathom::executor {
 
-class DeviceMemory {
+// allocate(void**, bytes) and release(void*) of the CUDA runtime.
+template <auto allocate, auto release>
+class CudaMemory {
  public:
-  DeviceMemory() = default;
-  explicit DeviceMemory(std::size_t bytes) { reserve(bytes); }
-  DeviceMemory(DeviceMemory&& o) noexcept : data_(std::exchange(o.data_, nullptr)), bytes_(std::exchange(o.bytes_, 0)) {}
-  DeviceMemory& operator=(DeviceMemory&& o) noexcept {
+  CudaMemory() = default;
+  explicit CudaMemory(std::size_t bytes) { reserve(bytes); }
+  CudaMemory(CudaMemory&& o) noexcept : data_(std::exchange(o.data_, nullptr)), bytes_(std::exchange(o.bytes_, 0)) {}
+  CudaMemory& operator=(CudaMemory&& o) noexcept {
     std::swap(data_, o.data_);
     std::swap(bytes_, o.bytes_);
     return *this;
   }
-  ~DeviceMemory() { cudaFree(data_); }
+  ~CudaMemory() { release(data_); }
 
-  // At least so many bytes; what was there before is lost if it grows.
-  void reserve(std::size_t bytes) {
-    if (bytes <= bytes_) return;
-    kernels::cuda::check(cudaFree(std::exchange(data_, nullptr)), "cudaFree");
+  // At least so many bytes. True: it grew, so it stands elsewhere, and what was there is lost.
+  bool reserve(std::size_t bytes) {
+    if (bytes <= bytes_) return false;
+    kernels::cuda::check(release(std::exchange(data_, nullptr)), "release of memory");
     bytes_ = 0;
-    kernels::cuda::check(cudaMalloc(&data_, bytes), "cudaMalloc");
+    kernels::cuda::check(allocate(&data_, bytes), "allocation of memory");
     bytes_ = bytes;
+    return true;
   }
   [[nodiscard]] void* get() const { return data_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  template <class T>
+  [[nodiscard]] T* as() const {
+    return static_cast<T*>(data_);
+  }
 
  private:
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
 };
 
-// A list that is copied to the device.
-template <class T>
-class DeviceList {
- public:
-  void upload(std::span<const T> values, cudaStream_t stream) {
-    memory_.reserve(values.size_bytes() + 16);
-    kernels::cuda::check(cudaMemcpyAsync(memory_.get(), values.data(), values.size_bytes(), cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
-  }
-  T* reserve(std::size_t count) {
-    memory_.reserve(count * sizeof(T) + 16);
-    return data();
-  }
-  [[nodiscard]] T* data() const { return static_cast<T*>(memory_.get()); }
-
- private:
-  DeviceMemory memory_;
-};
+namespace detail {
+inline cudaError_t device_malloc(void** p, std::size_t bytes) { return cudaMalloc(p, bytes); }
+inline cudaError_t pinned_malloc(void** p, std::size_t bytes) { return cudaMallocHost(p, bytes); }
+inline cudaError_t pinned_free(void* p) { return p ? cudaFreeHost(p) : cudaSuccess; }
+}  // namespace detail
+using DeviceMemory = CudaMemory<detail::device_malloc, cudaFree>;
+using PinnedMemory = CudaMemory<detail::pinned_malloc, detail::pinned_free>;
 
 template <class T>
 std::vector<T> download(const T* data, std::size_t count, cudaStream_t stream) {

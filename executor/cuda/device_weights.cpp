@@ -1,5 +1,7 @@
 #include "executor/cuda/device_weights.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
 
 #include "executor/cuda/staging.h"
@@ -41,9 +43,24 @@ struct DeviceWeights::Shape {
   [[nodiscard]] std::int64_t scale_count() const { return has_scales(type) ? blocks(rows) * scale_stride() : 0; }  // of one matrix
   [[nodiscard]] std::int64_t scales_bytes() const { return round_up(count * scale_count() * std::int64_t{sizeof(float)}, alignment); }
   [[nodiscard]] std::int64_t bytes() const { return count * matrix_bytes() + scales_bytes(); }
+  // Whether matrices of this shape can follow each other as the rows of one.
+  [[nodiscard]] bool joins() const { return !has_scales(type) || rows % scale_block == 0; }
 };
 
 namespace {
+
+// Weights that read the same input, one after the other in memory: so they are one matrix for a product of both.
+constexpr std::array<std::pair<Weight, Weight>, 3> neighbours{
+    {{Weight::ffn_gate, Weight::ffn_up}, {Weight::shared_gate, Weight::shared_up}, {Weight::expert_gate, Weight::expert_up}}};
+
+// Rows first .. first + rows of every matrix; first is a multiple of 128 where there are scales.
+Stack rows_of(Stack stack, std::int64_t first, std::int64_t rows) {
+  auto& m = stack.first;
+  m.data = static_cast<std::byte*>(m.data) + first * m.stride * static_cast<std::int64_t>(element_bytes(m.type));
+  if (m.scales) m.scales += first / scale_block * m.scale_stride;
+  m.rows = rows;
+  return stack;
+}
 
 // On the device, if the source has a rule.
 bool make(const Wanted& w, const WeightSource& source, const Stack& stack) {
@@ -108,7 +125,7 @@ DeviceWeights::DeviceWeights(const Plan& plan, const Place& place, Numerics nume
   std::optional<Staging> staging;  // once something is loaded
   for (const auto& w : wanted.load) {
     const auto shape = Shape::of(w, numerics);
-    const auto& stack = matrices_[{w.tensor->id, w.layer}] = take(shape);
+    const auto& stack = allot(shape, w.tensor->id, w.layer);
     if (!make(w, source, stack)) upload(w, source, stack, staging ? *staging : staging.emplace());
     if (w.tensor->id == Weight::kv_b_proj) {
       absorbed_k_[w.layer] = take(Shape::absorbed_k(plan.model, w));
@@ -120,6 +137,18 @@ DeviceWeights::DeviceWeights(const Plan& plan, const Place& place, Numerics nume
     if (progress) progress(done += w.stored_bytes(), all);
   }
   for (const auto& s : wanted.shared) matrices_[{s.as, s.layer}] = matrices_.at({s.own, -1});
+}
+
+// Where a weight stands: in the next piece of the memory, or behind its neighbour.
+const Stack& DeviceWeights::allot(const Shape& shape, Weight weight, std::int64_t layer) {
+  if (const auto there = matrices_.find({weight, layer}); there != matrices_.end()) return there->second;
+  const auto pair = std::ranges::find(neighbours, weight, &std::pair<Weight, Weight>::first);
+  if (pair == neighbours.end() || !shape.joins()) return matrices_[{weight, layer}] = take(shape);
+  auto both = shape;
+  both.rows *= 2;
+  const auto stack = take(both);
+  matrices_[{pair->second, layer}] = rows_of(stack, shape.rows, shape.rows);
+  return matrices_[{weight, layer}] = rows_of(stack, 0, shape.rows);
 }
 
 // The next piece of the memory; its scales are zero.

@@ -27,6 +27,7 @@ class DeviceWeights {
  private:
   struct Shape;
   kernels::cuda::Stack take(const Shape&);
+  const kernels::cuda::Stack& allot(const Shape&, model_spec::Weight, std::int64_t layer);
 
   friend double device_weight_bytes(const model_spec::Plan&, const Place&, Numerics);
   DeviceMemory memory_;

@@ -154,6 +154,75 @@ TEST_F(OnCuda, MixedBatchesAsOnTheCpu) {
   EXPECT_EQ(run(o).requests[1].ids.size(), 12U);
 }
 
+// Launches every kernel by itself, as for somebody who looks at activations in between.
+class OneByOne final : public Backend {
+ public:
+  explicit OneByOne(std::unique_ptr<Backend> inner) : inner_(std::move(inner)) {}
+  void begin(const BoundPlan& bound, const StepInput& input) override {
+    input_ = input;
+    input_.watched = true;
+    inner_->begin(bound, input_);
+  }
+  void enter(const BoundBlock& block) override { inner_->enter(block); }
+  void run(BoundStep& step) override { inner_->run(step); }
+  StepOutput finish() override { return inner_->finish(); }
+  HostTensor read(std::string_view activation) override { return inner_->read(activation); }
+  double sent_bytes() const override { return inner_->sent_bytes(); }
+  double weight_bytes() const override { return inner_->weight_bytes(); }
+
+ private:
+  std::unique_ptr<Backend> inner_;
+  StepInput input_;
+};
+
+// Sequences that come, grow past the sizes that graphs are made for, and go; with drafts, some of them accepted.
+TEST_F(OnCuda, GraphsGiveWhatKernelsOneByOneGive) {
+  const Fixture f("v32-yarn-fp8-mtp");
+  auto o = forced(f, Numerics::fp8);
+  o.force.reset();
+  o.dump = false;
+  o.model.vocab_size = 8;
+  o.requests.clear();
+  for (const std::int64_t tokens : {3, 70, 150})
+    o.requests.push_back({.prompt = random_prompt(tokens, 8, 5), .max_new_tokens = 2 * tokens, .forced = {}, .end = {}});
+  o.weights = std::make_shared<SyntheticWeights>(3, o.model.storage.embedding);
+  for (const std::int64_t drafts : {0, 1})
+    for (const float temperature : {0.0f, 0.7f}) {
+      o.policy.mtp_depth = drafts;
+      o.sampling.temperature = temperature;
+      auto one_by_one = o;
+      one_by_one.backend = [](const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress,
+                              std::int64_t pages, Communicator&) -> std::unique_ptr<Backend> {
+        return std::make_unique<OneByOne>(make_cuda_backend(plan, place, numerics, source, progress, pages));
+      };
+      const auto got = run(o), want = run(one_by_one);
+      for (std::size_t i = 0; i < o.requests.size(); ++i) EXPECT_EQ(got.requests[i].ids, want.requests[i].ids) << i;
+      EXPECT_EQ(got.requests[2].accepted, want.requests[2].accepted);
+      EXPECT_EQ(got.requests[2].accepted > 0, drafts > 0);
+    }
+}
+
+// A timed graph has the time of every operator, and its records the loads that came.
+TEST_F(OnCuda, GraphsTellTheTimeOfEveryOperator) {
+  const Fixture f("v32-yarn-fp8-mtp");
+  auto o = forced(f, Numerics::fp8);
+  o.force.reset();
+  o.dump = false;
+  o.traces = true;
+  o.requests = {{.prompt = random_prompt(100, 256, 5), .max_new_tokens = 8, .forced = {}, .end = {}}};
+  const auto result = run(o);
+  ASSERT_EQ(result.steps.size(), 8U);
+  for (const auto& step : result.steps) {
+    Seconds sum;
+    for (const auto& row : step.stages.at(0).steps) {
+      sum += row.duration;
+      if (const auto* op = std::get_if<GroupedGemm<std::int64_t>>(&row.op)) EXPECT_EQ(op->rows, step.batch.tokens() * o.model.num_experts_per_tok);
+    }
+    EXPECT_GT(sum, Seconds{0});
+    EXPECT_LT(sum, step.time);
+  }
+}
+
 TEST_F(OnCuda, V32FullWidthFp8) {
   if (!std::getenv("FATHOM_FULL_WIDTH")) GTEST_SKIP() << "needs 30 GB and minutes: set FATHOM_FULL_WIDTH=1";
   const Fixture f("v32-full-width-fp8");

@@ -1,0 +1,62 @@
+// A step as a CUDA graph: captured while it is launched for the first time, launched again as a whole afterwards.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+namespace fathom::executor {
+
+struct DestroyGraph {
+  void operator()(cudaGraph_t g) const { cudaGraphDestroy(g); }
+  void operator()(cudaGraphExec_t g) const { cudaGraphExecDestroy(g); }
+  void operator()(cudaEvent_t e) const { cudaEventDestroy(e); }
+};
+template <class T>
+using CudaOwner = std::unique_ptr<std::remove_pointer_t<T>, DestroyGraph>;
+using Event = CudaOwner<cudaEvent_t>;
+using ExecutableGraph = CudaOwner<cudaGraphExec_t>;
+
+Event make_event();
+
+// Captures what is launched on a stream from its making to take(). If take() is not reached, what was captured is dropped.
+class Capture {
+ public:
+  explicit Capture(cudaStream_t);
+  ~Capture();
+  Capture(Capture&&) = delete;
+  Capture& operator=(Capture&&) = delete;
+  ExecutableGraph take();
+
+ private:
+  cudaStream_t stream_;
+  bool running_ = true;
+};
+
+// What decides which kernels a step launches and with which arguments: steps with the same key differ only in what device memory holds.
+using GraphKey = std::vector<std::int64_t>;
+
+struct StepGraph {
+  ExecutableGraph graph;      // null: seen once, launched kernel by kernel
+  std::vector<Event> events;  // that it records: before the first step and after each; empty if it is not timed
+  std::uint64_t last_used = 0;
+};
+
+// The graphs of the keys used last. What a graph refers to must stay where it is: clear() when memory moves.
+class StepGraphs {
+ public:
+  // Finds the key, or takes note of it. Null: never seen before, so that memory may still grow.
+  StepGraph* find(const GraphKey&);
+  void clear() { graphs_.clear(); }
+
+ private:
+  static constexpr std::size_t most = 64;  // a graph of 61 layers has some 3,000 kernels, and a process a few batch sizes
+  std::map<GraphKey, StepGraph> graphs_;
+  std::uint64_t uses_ = 0;
+};
+
+}  // namespace fathom::executor

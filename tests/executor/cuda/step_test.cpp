@@ -1,0 +1,107 @@
+// What a step is made of before it runs: none of this needs a device.
+#include <gtest/gtest.h>
+
+#include "executor/cuda/step_graph.h"
+#include "executor/cuda/step_inputs.h"
+#include "executor/cuda/step_memory.h"
+#include "model_spec/model.h"
+
+namespace fathom::executor {
+namespace {
+
+using namespace model_spec;
+
+struct Bytes {
+  std::int64_t first, last;
+};
+
+// Activations of a block that are alive at once, by the steps that touch them, must not share bytes. What one stands for is touched with it.
+void expect_apart(const Block& block, const BlockMemory& memory) {
+  const auto touched = [&](std::size_t a, std::size_t step) {
+    for (std::size_t i = 0; i < block.activations.size(); ++i) {
+      const bool itself = i == a || (block.activations[i].otherwise == static_cast<std::int16_t>(a));
+      if (itself && block.activations[i].first_use <= step && step <= block.activations[i].last_use) return true;
+    }
+    return false;
+  };
+  const auto bytes = [&](std::size_t a) {
+    const auto& [shape, offset] = memory.places[a];
+    return Bytes{offset, offset + matrix_bytes(shape.type, shape.rows, shape.columns)};
+  };
+  for (std::size_t a = 0; a < memory.places.size(); ++a)
+    for (std::size_t b = 0; b < a; ++b) {
+      if (memory.places[a].offset < 0 || memory.places[b].offset < 0) continue;
+      for (std::size_t step = 0; step < block.steps.size(); ++step)
+        if (touched(a, step) && touched(b, step)) {
+          EXPECT_TRUE(bytes(a).last <= bytes(b).first || bytes(b).last <= bytes(a).first) << block.activations[a].name << ", " << block.activations[b].name;
+        }
+    }
+}
+
+TEST(StepMemory, NothingAliveIsWrittenOver) {
+  const auto m = find_model("deepseek-v3.2");
+  Policy policy;
+  policy.mtp_depth = 1;
+  const auto p = plan(m, {}, policy);
+  for (const auto& groups :
+       std::vector<std::vector<Group>>{{{128, 1, 4096}}, {{1, 4096, 0}}, {{2, 1000, 9000}, {1, 1000, 100'000}}, {{8, 1, 100}, {1, 3, 0}}}) {
+    BoundPlan bound;
+    bind(p, 0, {.groups = groups, .sampled = 8, .dp_tokens = {}}, bound);
+    for (const auto& range : bound.blocks) {
+      const auto memory = block_memory(*range.block, bound.sizes[static_cast<std::size_t>(range.block->attention)], m, Numerics::fp8);
+      expect_apart(*range.block, memory);
+      std::int64_t sum = 0;
+      for (const auto& [shape, offset] : memory.places) sum += offset < 0 ? 0 : matrix_bytes(shape.type, shape.rows, shape.columns);
+      EXPECT_LE(memory.bytes, sum);
+      if (range.block->name == "MoE layer") {
+        EXPECT_LT(memory.bytes, 0.7 * static_cast<double>(sum));  // most die young
+      }
+    }
+    EXPECT_GT(activation_bytes(bound, m, Numerics::fp8), 0);
+  }
+}
+
+TEST(StepMemory, RowsThatKernelsWrite) {
+  const auto m = find_model("deepseek-v3.2");
+  const auto p = plan(m, {}, {});
+  BoundPlan bound;
+  bind(p, 0, {.groups = {{4, 1, 9000}}, .sampled = 4, .dp_tokens = {}}, bound);
+  const auto& block = *bound.blocks.at(3).block;
+  const auto shape = [&](std::string_view name, Numerics numerics) {
+    for (std::size_t i = 0; i < block.activations.size(); ++i)
+      if (block.activations[i].name == name) return activation_shape(block, static_cast<std::uint8_t>(i), bound.sizes[1], m, numerics);
+    throw std::runtime_error("no such activation");
+  };
+  EXPECT_EQ(block.name, "MoE layer");
+  EXPECT_EQ(shape("index_q8", Numerics::fp8).rows, 4 * 64);  // a scale for each head
+  EXPECT_EQ(shape("index_q8", Numerics::fp8).columns, 128);
+  EXPECT_EQ(shape("index_q8", Numerics::bf16).type, DType::bf16);
+  EXPECT_EQ(shape("expert_y", Numerics::fp8).rows, 4 * 8);
+  EXPECT_EQ(shape("kv_expanded", Numerics::fp8).rows, 0);  // no group expands its context
+}
+
+TEST(StepInputs, ContextsAreRoundedUpByAnEighth) {
+  const auto longest = [](std::int64_t cached) { return StepInputs::longest({.groups = {{1, 1, 5}, {2, 1, cached}}, .sampled = 3, .dp_tokens = {}}); };
+  EXPECT_EQ(longest(0), 64);
+  EXPECT_EQ(longest(63), 64);
+  EXPECT_EQ(longest(64), 128);
+  EXPECT_EQ(longest(4095), 4096);
+  EXPECT_EQ(longest(4096), 4096 + 512);
+  EXPECT_EQ(longest(131'071), 131'072);
+}
+
+TEST(StepGraphs, KeysUsedLastAreKept) {
+  StepGraphs graphs;
+  EXPECT_EQ(graphs.find({1}), nullptr);
+  EXPECT_NE(graphs.find({1}), nullptr);
+  for (std::int64_t key = 2; key < 65; ++key) EXPECT_EQ(graphs.find({key}), nullptr);
+  EXPECT_NE(graphs.find({1}), nullptr);
+  EXPECT_EQ(graphs.find({65}), nullptr);  // the 65th: 2 goes, the longest unused
+  EXPECT_NE(graphs.find({1}), nullptr);
+  EXPECT_EQ(graphs.find({2}), nullptr);
+  graphs.clear();
+  EXPECT_EQ(graphs.find({1}), nullptr);
+}
+
+}  // namespace
+}  // namespace fathom::executor
