@@ -36,9 +36,13 @@ void lower_down_projections(BlockBuilder& b, const Lowering& w, bool sparse, Inp
   if (sparse) inputs.index_key = b.activation("index_k", Rows::tokens, index_dims, DType::bf16);
   if (w.policy.fused) {
     const auto width = m.q_lora_rank + latent_dim(m) + (join_index ? index_dims : 0);
-    auto& step = b.add("qkv_a", projection(m.hidden_size, width, storage), Rows::tokens,
-                       {in(x), weight(Weight::q_a_proj), weight(Weight::kv_a_proj), out(inputs.q_latent), out(inputs.kv)});
-    if (join_index) step.operands[5] = weight(Weight::index_wk), step.operands[6] = out(inputs.index_key);
+    if (join_index)  // the ragged one last: scales belong to 128 rows
+      b.add(
+          "qkv_a", projection(m.hidden_size, width, storage), Rows::tokens,
+          {in(x), weight(Weight::q_a_proj), weight(Weight::index_wk), weight(Weight::kv_a_proj), out(inputs.q_latent), out(inputs.index_key), out(inputs.kv)});
+    else
+      b.add("qkv_a", projection(m.hidden_size, width, storage), Rows::tokens,
+            {in(x), weight(Weight::q_a_proj), weight(Weight::kv_a_proj), out(inputs.q_latent), out(inputs.kv)});
   } else {
     b.add("q_a", projection(m.hidden_size, m.q_lora_rank, storage), Rows::tokens, {in(x), weight(Weight::q_a_proj), out(inputs.q_latent)});
     b.add("kv_a", projection(m.hidden_size, latent_dim(m), storage), Rows::tokens, {in(x), weight(Weight::kv_a_proj), out(inputs.kv)});

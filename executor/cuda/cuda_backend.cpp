@@ -81,6 +81,9 @@ double seconds_between(const Event& from, const Event& to) {
 CudaBackend::CudaBackend(const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress, std::int64_t pages)
     : plan_(plan), numerics_(numerics), weights_((require_device(plan, place, numerics, pages), plan), place, numerics, source, progress) {
   first_layer_ = plan.stages[static_cast<std::size_t>(place.stage)].layers.first;
+  const auto& m = plan.model;
+  latent_chain_ = plan.policy.fused && m.q_lora_rank % 8 == 0 && kernels::cuda::suits_latent_chain(m.kv_lora_rank, m.qk_rope_head_dim);
+  index_chain_ = plan.policy.fused && m.q_lora_rank % 8 == 0 && m.indexer && kernels::cuda::suits_index_chain(m.indexer->index_head_dim, m.qk_rope_head_dim);
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
   make_caches(pages);
 }
@@ -111,6 +114,7 @@ void CudaBackend::begin(const BoundPlan& bound, const StepInput& input) {
   bound_ = &bound;
   output_ = {};
   loads_.clear();
+  unpermute_.reset();
   steps_run_ = 0;
   moved(inputs_.upload(plan_, bound, input, at_.maps(), stream_));
   make_results();
@@ -207,8 +211,11 @@ void CudaBackend::enter(const BoundBlock& bound) {
 kernels::cuda::Matrix CudaBackend::buffer(std::uint8_t activation) {
   const auto id = at_.standing_for(activation);
   if (at_.activation(id).persists) return persistent_[at_.activation(id).name].view();
-  const auto& [shape, offset] = block_memory_.places[id];
-  return matrix_at(shape.type, shape.rows, shape.columns, activations_.as<std::byte>() + std::max<I>(offset, 0));
+  const auto& [shape, offset, stride] = block_memory_.places[id];
+  if (offset < 0) return {shape.type, shape.rows, shape.columns, shape.columns};
+  auto m = matrix_at(shape.type, shape.rows, shape.columns, activations_.as<std::byte>() + offset);
+  m.stride = stride;
+  return m;
 }
 
 CudaBackend::Gathered CudaBackend::gathered_rows() const {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "kernels/cuda/cache.h"
 #include "kernels/cuda/embedding.h"
@@ -14,6 +15,7 @@
 #include "kernels/cuda/quantise.h"
 #include "kernels/cuda/rms_norm.h"
 #include "kernels/cuda/rope.h"
+#include "kernels/cuda/row_chains.h"
 #include "kernels/cuda/sample.h"
 #include "kernels/cuda/swiglu.h"
 #include "kernels/cuda/top_k.h"
@@ -40,7 +42,8 @@ void CudaBackend::run_op(Embedding<I>& op) {
 }
 
 void CudaBackend::run_op(RmsNorm<I>& op) {
-  const bool stream = at_.inputs().size() == 2;  // reads and extends the residual stream
+  if (latent_chain_ && at_.weight(0) == Weight::kv_a_layernorm) return;  // with latent_cache_write
+  const bool stream = at_.inputs().size() == 2;                          // reads and extends the residual stream
   const auto rows = at_.rows(at_.inputs()[0]);
   const auto whole = [&](const Operand& o) { return rows.gathers ? buffer(o.id) : view(o); };
   const auto x = whole(at_.inputs()[0]);
@@ -52,25 +55,42 @@ void CudaBackend::run_op(RmsNorm<I>& op) {
   cuda::rms_norm(op, eps, x, residual, weight(0), y, kept, rows.gathers ? gathered_rows().rows : nullptr, stream_);
 }
 
-void CudaBackend::run_op(LayerNorm<I>& op) { cuda::layer_norm(op, inner_eps, view(at_.inputs()[0]), weight(0), weight(1), view(at_.outputs()[0]), stream_); }
+void CudaBackend::run_op(LayerNorm<I>& op) {
+  index_key_ = view(at_.inputs()[0]);
+  if (index_chain_) return;  // with index_cache_write
+  cuda::layer_norm(op, inner_eps, index_key_, weight(0), weight(1), view(at_.outputs()[0]), stream_);
+}
 void CudaBackend::run_op(Quantise<I>& op) { cuda::quantise(op, view(at_.inputs()[0]), view(at_.outputs()[0]), stream_); }
 
+cuda::Angles CudaBackend::angles(I dims) const {
+  const auto first = at_.tokens().first * dims / 2;
+  return {inputs_.cosines() + first, inputs_.sines() + first};
+}
+
+// Those of keys wait for the cache to be written, those of index queries for their transform.
 void CudaBackend::run_op(Rope<I>& op) {
-  const auto first = at_.tokens().first * op.dims / 2;
-  cuda::rope(op, view(at_.outputs()[0], op.heads), inputs_.cosines() + first, inputs_.sines() + first, stream_);
+  if (op.interleaved ? latent_chain_ && !at_.step().step->launched : index_chain_) return;
+  const auto [cosines, sines] = angles(op.dims);
+  cuda::rope(op, view(at_.outputs()[0], op.heads), cosines, sines, stream_);
 }
 
 // Each head has its own scales: a row a head. bf16 keeps keys as they are: the rotation is orthogonal.
 void CudaBackend::run_op(Hadamard<I>& op) {
+  const bool keys = at_.step().step->rows == Rows::tokens;
+  if (index_chain_ && keys) return;
   const auto x = view(at_.inputs()[0], op.heads);
   const auto y = view(at_.outputs()[0], op.heads);
-  if (numerics_ == Numerics::fp8) cuda::hadamard(op, x, y, stream_);
+  if (index_chain_) cuda::index_query_chain(op, plan_.model.qk_rope_head_dim, x, angles(plan_.model.qk_rope_head_dim), y, stream_);
+  else if (numerics_ == Numerics::fp8) cuda::hadamard(op, x, y, stream_);
   else cuda::quantise({.tokens = x.rows, .width = op.width, .output = DType::bf16}, x, y, stream_);
 }
 
 void CudaBackend::run_op(LatentCacheWrite<I>& op) {
   const auto kv = view(at_.inputs()[0]);
-  cuda::latent_cache_write(op, columns_of(kv, 0, op.latent), columns_of(kv, op.latent, op.rope), inputs_.slots(), cache().latent, stream_);
+  const auto* slots = inputs_.slots();
+  if (latent_chain_)
+    return cuda::latent_chain(op, inner_eps, kv, weights_.get(Weight::kv_a_layernorm, at_.layer()), angles(op.rope), slots, cache().latent, stream_);
+  cuda::latent_cache_write(op, columns_of(kv, 0, op.latent), columns_of(kv, op.latent, op.rope), slots, cache().latent, stream_);
 }
 
 // The whole context of each sequence; what is new has just been written there.
@@ -80,7 +100,12 @@ void CudaBackend::run_op(LatentCacheRead<I>& op) {
   cuda::latent_cache_read(op, cache().latent, inputs_.context_slots() + range.first, view(at_.outputs()[0]), stream_);
 }
 
-void CudaBackend::run_op(IndexCacheWrite<I>& op) { cuda::index_cache_write(op, view(at_.inputs()[0]), inputs_.slots(), cache().index, stream_); }
+void CudaBackend::run_op(IndexCacheWrite<I>& op) {
+  if (!index_chain_) return cuda::index_cache_write(op, view(at_.inputs()[0]), inputs_.slots(), cache().index, stream_);
+  const auto rope = plan_.model.qk_rope_head_dim;
+  const cuda::IndexKeyNorm norm{inner_eps, weights_.get(Weight::index_k_norm_weight, at_.layer()), weights_.get(Weight::index_k_norm_bias, at_.layer())};
+  cuda::index_key_chain(op, rope, norm, index_key_, angles(rope), inputs_.slots(), cache().index, stream_);
+}
 
 void CudaBackend::run_op(SwiGlu<I>& op) {
   const bool routed = at_.step().step->rows == Rows::routed;
@@ -88,7 +113,11 @@ void CudaBackend::run_op(SwiGlu<I>& op) {
   cuda::swiglu(op, x, view(at_.outputs()[0]), routed ? experts_.offsets + experts_.experts : nullptr, stream_);
 }
 
-void CudaBackend::run_op(Add<I>& op) { cuda::add(op, view(at_.inputs()[0]), view(at_.inputs()[1]), view(at_.outputs()[0]), stream_); }
+// Shared experts' results are added as the routed ones come together.
+void CudaBackend::run_op(Add<I>& op) {
+  if (const auto waiting = std::exchange(unpermute_, std::nullopt)) return unpermute(*waiting, view(at_.inputs()[1]));
+  cuda::add(op, view(at_.inputs()[0]), view(at_.inputs()[1]), view(at_.outputs()[0]), stream_);
+}
 
 void CudaBackend::run_op(Sample<I>& op) {
   const auto logits = view(at_.inputs()[0]);
@@ -99,18 +128,16 @@ void CudaBackend::run_op(Sample<I>& op) {
                results_.at(main ? results_.sampled : results_.drafts), stream_);
 }
 
-// Several weights on one input: an output each, or one output of them side by side. Of these, neighbours in memory are one product.
+// Several weights on one input give their outputs side by side, as one activation or several. Neighbours in memory are one product.
 void CudaBackend::run_op(Gemm<I>& op) {
   const auto x = view(at_.inputs()[0]);
-  const bool apart = at_.outputs().size() > 1;
+  auto all = view(at_.outputs()[0]);
   I column = 0;
   for (std::size_t i = 0; i < at_.weights().size(); ++i) {
     auto w = weight(i);
-    for (; !apart && i + 1 < at_.weights().size() && follows(w, weight(i + 1)); ++i) w.rows += weight(i + 1).rows;
+    for (; i + 1 < at_.weights().size() && follows(w, weight(i + 1)); ++i) w.rows += weight(i + 1).rows;
     op.out = w.rows;
-    auto y = view(at_.outputs()[apart ? i : 0]);
-    if (!apart) y = columns_of(y, column, op.out);
-    gemms_.gemm(op, x, w, y, stream_);
+    gemms_.gemm(op, x, w, columns_of(all, column, op.out), stream_);
     column += op.out;
   }
 }
@@ -212,10 +239,15 @@ void CudaBackend::run_op(Permute<I>& op) {
 }
 
 void CudaBackend::run_op(Unpermute<I>& op) {
+  const Unpermuting how{op, view(at_.inputs()[0]), view(at_.inputs()[1]), view(at_.outputs()[0])};
+  if (plan_.policy.fused && plan_.model.n_shared_experts > 0) unpermute_ = how;  // with add_shared
+  else unpermute(how, {});
+}
+
+void CudaBackend::unpermute(const Unpermuting& how, const Matrix& other) {
   const auto topk = plan_.model.num_experts_per_tok;
-  const auto experts = view(at_.inputs()[1]);
-  const auto* weights = reinterpret_cast<const float*>(static_cast<const std::int32_t*>(experts.data) + topk);
-  cuda::unpermute(op, topk, view(at_.inputs()[0]), weights, experts.stride, experts_, view(at_.outputs()[0]), stream_);
+  const auto* weights = reinterpret_cast<const float*>(static_cast<const std::int32_t*>(how.experts.data) + topk);
+  cuda::unpermute(how.op, topk, how.x, weights, how.experts.stride, experts_, how.y, stream_, other);
 }
 
 void CudaBackend::force_topk(const Matrix& chosen, I first_token) {

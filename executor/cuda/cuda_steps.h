@@ -15,6 +15,7 @@
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/permute.h"
+#include "kernels/cuda/row_chains.h"
 
 namespace fathom::executor {
 
@@ -114,6 +115,13 @@ class CudaBackend final : public Backend {
   void run_op(model_spec::Gate<I>&);
   void run_op(model_spec::Permute<I>&);
   void run_op(model_spec::Unpermute<I>&);
+  // An unpermute that waits for what is added to it.
+  struct Unpermuting {
+    model_spec::Unpermute<I> op;
+    Matrix x, experts, y;
+  };
+  void unpermute(const Unpermuting&, const Matrix& other);
+  [[nodiscard]] kernels::cuda::Angles angles(I dims) const;  // of the running step's tokens
   void force_topk(const Matrix& chosen, I first_token);
   void force_experts(const Matrix& experts);
 
@@ -123,7 +131,8 @@ class CudaBackend final : public Backend {
   DeviceWeights weights_;
   kernels::cuda::Gemms gemms_;
   std::int64_t first_layer_ = 0;
-  std::vector<LayerCache> caches_;  // of the stage's layers, then of the prediction layer
+  bool latent_chain_ = false, index_chain_ = false;  // whether the plan's riders go along (row_chains.h)
+  std::vector<LayerCache> caches_;                   // of the stage's layers, then of the prediction layer
   DeviceMemory workspace_;
   Event started_ = make_event(), done_ = make_event();
   StepGraphs graphs_;
@@ -142,6 +151,8 @@ class CudaBackend final : public Backend {
   DeviceMemory next_ids_, confirmed_;  // what settle_drafts() writes
   DeviceBuffer scores_, gathered_;
   RowRange scored_;
+  Matrix index_key_;  // before its norm
+  std::optional<Unpermuting> unpermute_;
   kernels::cuda::ExpertRows experts_;
   DeviceMemory expert_source_, expert_row_;
   std::vector<Load> loads_;

@@ -1,7 +1,6 @@
 #include "executor/cuda/device_weights.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 
 #include "executor/cuda/staging.h"
@@ -43,15 +42,19 @@ struct DeviceWeights::Shape {
   [[nodiscard]] std::int64_t scale_count() const { return has_scales(type) ? blocks(rows) * scale_stride() : 0; }  // of one matrix
   [[nodiscard]] std::int64_t scales_bytes() const { return round_up(count * scale_count() * std::int64_t{sizeof(float)}, alignment); }
   [[nodiscard]] std::int64_t bytes() const { return count * matrix_bytes() + scales_bytes(); }
-  // Whether matrices of this shape can follow each other as the rows of one.
-  [[nodiscard]] bool joins() const { return !has_scales(type) || rows % scale_block == 0; }
+  // Whether the rows of `next` can follow ours as those of the same matrix.
+  [[nodiscard]] bool joins(const Shape& next) const {
+    return type == next.type && columns == next.columns && count == next.count && (!has_scales(type) || rows % scale_block == 0);
+  }
 };
 
 namespace {
 
-// Weights that read the same input, one after the other in memory: so they are one matrix for a product of both.
-constexpr std::array<std::pair<Weight, Weight>, 3> neighbours{
-    {{Weight::ffn_gate, Weight::ffn_up}, {Weight::shared_gate, Weight::shared_up}, {Weight::expert_gate, Weight::expert_up}}};
+// Weights that read the same input, one after the other in memory: so they are one matrix for a product of all. (A layer without an indexer lacks one.)
+const std::vector<std::vector<Weight>> neighbours{{Weight::q_a_proj, Weight::index_wk, Weight::kv_a_proj},
+                                                  {Weight::ffn_gate, Weight::ffn_up},
+                                                  {Weight::shared_gate, Weight::shared_up},
+                                                  {Weight::expert_gate, Weight::expert_up}};
 
 // Rows first .. first + rows of every matrix; first is a multiple of 128 where there are scales.
 Stack rows_of(Stack stack, std::int64_t first, std::int64_t rows) {
@@ -123,9 +126,13 @@ DeviceWeights::DeviceWeights(const Plan& plan, const Place& place, Numerics nume
   const double all = wanted.stored_bytes();
   double done = 0;
   std::optional<Staging> staging;  // once something is loaded
+  std::map<Key, Shape> shapes;
+  for (const auto& w : wanted.load) shapes[{w.tensor->id, w.layer}] = Shape::of(w, numerics);
   for (const auto& w : wanted.load) {
-    const auto shape = Shape::of(w, numerics);
-    const auto& stack = allot(shape, w.tensor->id, w.layer);
+    const Key key{w.tensor->id, w.layer};
+    const auto& shape = shapes.at(key);
+    allot(shapes, key);
+    const auto& stack = matrices_.at(key);
     if (!make(w, source, stack)) upload(w, source, stack, staging ? *staging : staging.emplace());
     if (w.tensor->id == Weight::kv_b_proj) {
       absorbed_k_[w.layer] = take(Shape::absorbed_k(plan.model, w));
@@ -139,16 +146,30 @@ DeviceWeights::DeviceWeights(const Plan& plan, const Place& place, Numerics nume
   for (const auto& s : wanted.shared) matrices_[{s.as, s.layer}] = matrices_.at({s.own, -1});
 }
 
-// Where a weight stands: in the next piece of the memory, or behind its neighbour.
-const Stack& DeviceWeights::allot(const Shape& shape, Weight weight, std::int64_t layer) {
-  if (const auto there = matrices_.find({weight, layer}); there != matrices_.end()) return there->second;
-  const auto pair = std::ranges::find(neighbours, weight, &std::pair<Weight, Weight>::first);
-  if (pair == neighbours.end() || !shape.joins()) return matrices_[{weight, layer}] = take(shape);
-  auto both = shape;
-  both.rows *= 2;
-  const auto stack = take(both);
-  matrices_[{pair->second, layer}] = rows_of(stack, shape.rows, shape.rows);
-  return matrices_[{weight, layer}] = rows_of(stack, 0, shape.rows);
+// Gives a weight its piece of memory, and its neighbours with it where they are alike.
+void DeviceWeights::allot(const std::map<Key, Shape>& shapes, const Key& key) {
+  if (matrices_.contains(key)) return;
+  const auto [weight, layer] = key;
+  std::vector<Key> family{key};
+  for (const auto& all : neighbours)
+    if (std::ranges::count(all, weight) > 0) {
+      family.clear();
+      for (const auto w : all)
+        if (shapes.contains({w, layer})) family.push_back({w, layer});
+    }
+  auto joint = shapes.at(family.front());
+  for (std::size_t i = 1; i < family.size(); ++i) {
+    const auto& next = shapes.at(family[i]);
+    if (!joint.joins(next)) return static_cast<void>(matrices_[key] = take(shapes.at(key)));
+    joint.rows += next.rows;
+  }
+  const auto stack = take(joint);
+  std::int64_t row = 0;
+  for (const auto& k : family) {
+    const auto rows = shapes.at(k).rows;
+    matrices_[k] = rows_of(stack, row, rows);
+    row += rows;
+  }
 }
 
 // The next piece of the memory; its scales are zero.

@@ -26,15 +26,16 @@ class DeviceWeights {
 
  private:
   struct Shape;
+  using Key = std::pair<model_spec::Weight, std::int64_t>;  // and layer
   kernels::cuda::Stack take(const Shape&);
-  const kernels::cuda::Stack& allot(const Shape&, model_spec::Weight, std::int64_t layer);
+  void allot(const std::map<Key, Shape>&, const Key&);
 
   friend double device_weight_bytes(const model_spec::Plan&, const Place&, Numerics);
   DeviceMemory memory_;
   std::int64_t used_ = 0;  // bytes of it
   double bytes_ = 0;
-  std::map<std::pair<model_spec::Weight, std::int64_t>, kernels::cuda::Stack> matrices_;  // by weight and layer
-  std::map<std::int64_t, kernels::cuda::Stack> absorbed_k_, absorbed_v_;                  // by layer
+  std::map<Key, kernels::cuda::Stack> matrices_;
+  std::map<std::int64_t, kernels::cuda::Stack> absorbed_k_, absorbed_v_;  // by layer
 };
 
 }  // namespace fathom::executor

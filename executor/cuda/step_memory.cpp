@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <string_view>
 
 #include "executor/held.h"
@@ -38,7 +37,58 @@ std::vector<Life> lives_of(const Block& block) {
   return lives;
 }
 
-std::int64_t bytes_of(const ActivationShape& s) { return matrix_bytes(s.type, s.rows, s.columns); }
+// The outputs of products that have as many weights.
+std::vector<std::vector<std::size_t>> products_of(const Block& block) {
+  std::vector<std::vector<std::size_t>> all;
+  for (const auto& step : block.steps) {
+    if (!std::holds_alternative<Gemm<std::int64_t>>(step.op)) continue;
+    std::vector<std::size_t> outputs;
+    for (const auto& o : step.operands)
+      if (o.role == Role::output) outputs.push_back(o.id);
+    if (outputs.size() > 1) all.push_back(outputs);
+  }
+  return all;
+}
+
+// What is placed at once: activations side by side.
+struct Piece {
+  std::vector<std::size_t> activations;
+  ActivationShape shape;
+  Life life;
+  std::int64_t offset = 0;
+  [[nodiscard]] std::int64_t bytes() const { return matrix_bytes(shape.type, shape.rows, shape.columns); }
+};
+
+std::vector<Piece> pieces_of(const Block& block, const std::vector<BlockMemory::Place>& places) {
+  const auto lives = lives_of(block);
+  std::vector<Piece> pieces;
+  std::vector<bool> taken(places.size(), false);
+  const auto add = [&](const std::vector<std::size_t>& activations) {
+    Piece piece{activations, places[activations.front()].shape, lives[activations.front()]};
+    piece.shape.columns = 0;
+    for (const auto a : activations) {
+      taken[a] = true;
+      piece.shape.columns += places[a].shape.columns;
+      piece.life = {std::min(piece.life.first, lives[a].first), std::max(piece.life.last, lives[a].last)};
+    }
+    if (piece.shape.rows > 0) pieces.push_back(std::move(piece));
+  };
+  for (const auto& outputs : products_of(block)) add(outputs);
+  for (std::size_t i = 0; i < places.size(); ++i)
+    if (!taken[i] && !block.activations[i].persists) add({i});
+  return pieces;
+}
+
+// Where a piece fits among those that are placed, which stand in the order of offsets.
+std::int64_t free_offset(const Piece& piece, const std::vector<Piece>& placed) {
+  std::int64_t offset = 0;
+  for (const auto& other : placed) {
+    if (!piece.life.meets(other.life)) continue;
+    if (offset + piece.bytes() <= other.offset) break;
+    offset = std::max(offset, other.offset + other.bytes());
+  }
+  return offset;
+}
 
 const Sizes& sizes_of(const BoundPlan& bound, const Block& block) { return bound.sizes[static_cast<std::size_t>(block.attention)]; }
 
@@ -54,24 +104,22 @@ ActivationShape activation_shape(const Block& block, std::uint8_t id, const Size
 
 BlockMemory block_memory(const Block& block, const Sizes& sizes, const ModelSpec& m, Numerics numerics) {
   BlockMemory memory;
-  const auto lives = lives_of(block);
   for (std::size_t i = 0; i < block.activations.size(); ++i)
     memory.places.push_back({activation_shape(block, static_cast<std::uint8_t>(i), sizes, m, numerics)});
-  std::vector<std::size_t> order(memory.places.size()), placed;
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, std::greater{}, [&](std::size_t i) { return bytes_of(memory.places[i].shape); });
-  for (const auto i : order) {
-    auto& place = memory.places[i];
-    if (block.activations[i].persists || place.shape.rows == 0) continue;
-    place.offset = 0;
-    for (const auto p : placed) {  // in the order of offsets
-      const auto& other = memory.places[p];
-      if (!lives[i].meets(lives[p])) continue;
-      if (place.offset + bytes_of(place.shape) <= other.offset) break;
-      place.offset = std::max(place.offset, other.offset + bytes_of(other.shape));
+  auto pieces = pieces_of(block, memory.places);
+  std::ranges::stable_sort(pieces, std::greater{}, &Piece::bytes);
+  std::vector<Piece> placed;
+  for (auto& piece : pieces) {
+    piece.offset = free_offset(piece, placed);
+    memory.bytes = std::max(memory.bytes, piece.offset + piece.bytes());
+    std::int64_t column = 0;
+    for (const auto a : piece.activations) {
+      auto& place = memory.places[a];
+      place.offset = piece.offset + static_cast<std::int64_t>(element_bytes(piece.shape.type)) * column;
+      place.stride = piece.shape.columns;
+      column += place.shape.columns;
     }
-    placed.insert(std::ranges::upper_bound(placed, place.offset, {}, [&](std::size_t p) { return memory.places[p].offset; }), i);
-    memory.bytes = std::max(memory.bytes, place.offset + bytes_of(place.shape));
+    placed.insert(std::ranges::upper_bound(placed, piece.offset, {}, &Piece::offset), piece);
   }
   return memory;
 }
@@ -84,7 +132,10 @@ double activation_bytes(const BoundPlan& bound, const ModelSpec& m, Numerics num
     const auto memory = block_memory(block, sizes_of(bound, block), m, numerics);
     shared = std::max(shared, memory.bytes);
     for (std::size_t i = 0; i < block.activations.size(); ++i)
-      if (block.activations[i].persists) own[block.activations[i].name] = bytes_of(memory.places[i].shape);
+      if (block.activations[i].persists) {
+        const auto& shape = memory.places[i].shape;
+        own[block.activations[i].name] = matrix_bytes(shape.type, shape.rows, shape.columns);
+      }
   }
   for (const auto& [name, bytes] : own) shared += bytes;
   return static_cast<double>(shared);

@@ -23,11 +23,13 @@ struct BlockMemory {
   struct Place {
     ActivationShape shape;
     std::int64_t offset = -1;  // -1: has memory of its own, or does not exist
+    std::int64_t stride = 0;   // elements from row to row
   };
   std::vector<Place> places;  // by activation
   std::int64_t bytes = 0;
 };
-// First fit, the largest first. An activation stays as long as one that it may stand for.
+// First fit, the largest first. An activation stays as long as one that it may stand for. What one product of several weights writes stands side by
+// side, in rows of all of them.
 BlockMemory block_memory(const model_spec::Block&, const model_spec::Sizes&, const model_spec::ModelSpec&, Numerics);
 
 // Bytes that all activations of a step take: the largest block's, and what lives on.

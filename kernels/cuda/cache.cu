@@ -1,44 +1,14 @@
-// Records into and out of the paged caches (model_spec/ops/cache.h); their layouts are executor/cache.h's:
-//   latent  a record a slot: e4m3[latent], fp32[ceil(latent / 128)], bf16[rope]; or bf16[latent + rope]
-//   index   a page: e4m3[page_tokens, dims], then fp32[page_tokens, ceil(dims / 128)]; or bf16[page_tokens, dims]
+// Records into and out of the paged caches (model_spec/ops/cache.h, cache.cuh).
 // Floor: what is moved, once.
 #include "kernels/cuda/cache.h"
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/cache.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
 
-using model_spec::CacheFormat;
 using model_spec::page_tokens;
 using model_spec::scale_block;
-
-constexpr __host__ __device__ std::int64_t scales_of(std::int64_t columns) { return (columns + scale_block - 1) / scale_block; }
-
-// Where the parts of a latent record stand, in bytes.
-struct Record {
-  std::int64_t scales, rope, bytes;
-};
-Record record_of(const LatentCache& cache) {
-  const bool fp8 = cache.format == CacheFormat::fp8;
-  const std::int64_t scales = cache.latent * (fp8 ? 1 : 2), rope = scales + (fp8 ? 4 * scales_of(cache.latent) : 0);
-  return {scales, rope, rope + 2 * cache.rope};
-}
-
-// Whether octets may be used on the cache: all parts of all records start at 16 bytes.
-bool in_octets(const LatentCache& cache) {
-  const auto record = record_of(cache);
-  return cache.latent % 8 == 0 && cache.rope % 8 == 0 && record.rope % 16 == 0 && record.bytes % 16 == 0 &&
-         reinterpret_cast<std::uintptr_t>(cache.data) % 16 == 0;
-}
-
-// One part of the record of a slot, as a matrix of one row.
-__device__ Matrix part_of(const LatentCache& cache, const Record& record, std::int64_t slot, bool latent) {
-  auto* bytes = static_cast<std::uint8_t*>(cache.data) + slot * record.bytes;
-  if (!latent) return {DType::bf16, 1, cache.rope, cache.rope, bytes + record.rope};
-  const DType type = cache.format == CacheFormat::fp8 ? DType::fp8_row : DType::bf16;
-  return {type, 1, cache.latent, cache.latent, bytes, reinterpret_cast<float*>(bytes + record.scales), 1};
-}
 
 // Units of a record: the octets of the latent part, padded, then those of the RoPE part.
 __host__ __device__ std::int64_t units_of(const LatentCache& cache) { return padded_octets(cache.latent) + padded_octets(cache.rope); }

@@ -137,7 +137,7 @@ constexpr int most_topk = 32;  // kernels/cuda/gate.h
 // A block has a piece of a token's columns. Its first warp sorts the token's rows.
 template <bool wide>
 __global__ void __launch_bounds__(walk_threads)
-    unpermute_tokens(int topk, Matrix x, const float* weights, std::int64_t stride, const std::int32_t* row, Matrix y) {
+    unpermute_tokens(int topk, Matrix x, const float* weights, std::int64_t stride, const std::int32_t* row, Matrix y, Matrix other) {
   __shared__ std::int32_t sorted[most_topk];
   __shared__ float weight[most_topk];
   __shared__ int came;
@@ -164,6 +164,11 @@ __global__ void __launch_bounds__(walk_threads)
     const Octet v = load_octet<wide>(row_of<const std::uint16_t>(x, sorted[i]), first, y.columns);
 #pragma unroll
     for (int j = 0; j < 8; ++j) sum.v[j] += weight[i] * v.v[j];
+  }
+  if (other.data) {
+    const Octet o = load_octet<wide>(row_of<const std::uint16_t>(other, t), first, y.columns);
+#pragma unroll
+    for (int j = 0; j < 8; ++j) sum.v[j] = round_bf16(sum.v[j]) + o.v[j];
   }
   store_octet<wide>(row_of<std::uint16_t>(y, t), first, y.columns, sum);
 }
@@ -209,14 +214,14 @@ void permute(const model_spec::Permute<std::int64_t>& op, const Matrix& x, const
 }
 
 void unpermute(const model_spec::Unpermute<std::int64_t>& op, std::int64_t topk, const Matrix& x, const float* weights, std::int64_t stride,
-               const ExpertRows& rows, const Matrix& y, Stream stream) {
+               const ExpertRows& rows, const Matrix& y, Stream stream, const Matrix& other) {
   assert(x.type == DType::bf16 && y.type == DType::bf16 && x.columns == op.hidden && y.columns == op.hidden && topk <= most_topk);
   if (y.rows == 0) return;
   const auto pieces = static_cast<unsigned>((octets(op.hidden) + walk_threads - 1) / walk_threads);
   const auto threads = std::min(walk_threads, static_cast<unsigned>((octets(op.hidden) + 31) / 32 * 32));
   const dim3 blocks(static_cast<unsigned>(y.rows), pieces);
-  choose(in_octets(x) && in_octets(y),
-         [&](auto wide) { unpermute_tokens<wide><<<blocks, threads, 0, stream>>>(static_cast<int>(topk), x, weights, stride, rows.row, y); });
+  choose(in_octets(x) && in_octets(y) && (!other.data || in_octets(other)),
+         [&](auto wide) { unpermute_tokens<wide><<<blocks, threads, 0, stream>>>(static_cast<int>(topk), x, weights, stride, rows.row, y, other); });
   check_launch("unpermute");
 }
 

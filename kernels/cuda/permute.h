@@ -21,9 +21,9 @@ void sort_by_expert(std::int64_t tokens, std::int64_t topk, const std::int32_t* 
 void permute(const model_spec::Permute<std::int64_t>& op, const Matrix& x, const ExpertRows& rows, const Matrix& y, Stream);
 
 // y[t, :] = sum over the choices of token t, in the order of their rows, of weight * x[row, :], in fp32, rounded once. x bf16[capacity, hidden],
-// weights fp32[tokens, topk], rows `stride` apart; y bf16[tokens, hidden].
+// weights fp32[tokens, topk], rows `stride` apart; y bf16[tokens, hidden]. With `other` bf16[tokens, hidden], that is added to the rounded sum.
 void unpermute(const model_spec::Unpermute<std::int64_t>& op, std::int64_t topk, const Matrix& x, const float* weights, std::int64_t stride,
-               const ExpertRows& rows, const Matrix& y, Stream);
+               const ExpertRows& rows, const Matrix& y, Stream, const Matrix& other = {});
 
 // y = x + other, bf16[tokens, hidden]; y may be x.
 void add(const model_spec::Add<std::int64_t>& op, const Matrix& x, const Matrix& other, const Matrix& y, Stream);

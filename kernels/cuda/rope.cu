@@ -1,20 +1,13 @@
 // (a, b) -> (a cos - b sin, a sin + b cos) in place (model_spec/ops/rope.h).
-// Floor: 2 bytes read and 2 written an element; the angles of a token serve all its heads from L2. Products and sums are rounded one by one, as on
-// the CPU.
+// Floor: 2 bytes read and 2 written an element; the angles of a token serve all its heads from L2.
 #include "kernels/cuda/rope.h"
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/rope.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
 
 using Op = model_spec::Rope<std::int64_t>;
-
-__device__ void rotate(float& a, float& b, float cosine, float sine) {
-  const float rotated = __fsub_rn(__fmul_rn(a, cosine), __fmul_rn(b, sine));
-  b = __fadd_rn(__fmul_rn(a, sine), __fmul_rn(b, cosine));
-  a = rotated;
-}
 
 // A unit is an octet: four pairs of neighbours.
 template <bool wide>

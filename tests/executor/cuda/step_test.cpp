@@ -24,9 +24,10 @@ void expect_apart(const Block& block, const BlockMemory& memory) {
     }
     return false;
   };
+  // A column slice shares rows with its neighbours, whose first byte it is asked for.
   const auto bytes = [&](std::size_t a) {
-    const auto& [shape, offset] = memory.places[a];
-    return Bytes{offset, offset + matrix_bytes(shape.type, shape.rows, shape.columns)};
+    const auto& [shape, offset, stride] = memory.places[a];
+    return Bytes{offset, offset + (stride == shape.columns ? matrix_bytes(shape.type, shape.rows, shape.columns) : 1)};
   };
   for (std::size_t a = 0; a < memory.places.size(); ++a)
     for (std::size_t b = 0; b < a; ++b) {
@@ -51,7 +52,7 @@ TEST(StepMemory, NothingAliveIsWrittenOver) {
       const auto memory = block_memory(*range.block, bound.sizes[static_cast<std::size_t>(range.block->attention)], m, Numerics::fp8);
       expect_apart(*range.block, memory);
       std::int64_t sum = 0;
-      for (const auto& [shape, offset] : memory.places) sum += offset < 0 ? 0 : matrix_bytes(shape.type, shape.rows, shape.columns);
+      for (const auto& [shape, offset, stride] : memory.places) sum += offset < 0 ? 0 : matrix_bytes(shape.type, shape.rows, shape.columns);
       EXPECT_LE(memory.bytes, sum);
       if (range.block->name == "MoE layer") {
         EXPECT_LT(memory.bytes, 0.7 * static_cast<double>(sum));  // most die young
@@ -59,6 +60,23 @@ TEST(StepMemory, NothingAliveIsWrittenOver) {
     }
     EXPECT_GT(activation_bytes(bound, m, Numerics::fp8), 0);
   }
+}
+
+TEST(StepMemory, OneProductWritesOneMatrix) {
+  const auto m = find_model("deepseek-v3.2");
+  const auto p = plan(m, {}, {});
+  BoundPlan bound;
+  bind(p, 0, {.groups = {{4, 1, 9000}}, .sampled = 4, .dp_tokens = {}}, bound);
+  const auto& block = *bound.blocks.at(3).block;
+  const auto memory = block_memory(block, bound.sizes[1], m, Numerics::fp8);
+  const auto place = [&](std::string_view name) {
+    return memory.places[static_cast<std::size_t>(std::ranges::find(block.activations, name, [](const Activation& a) { return std::string_view(a.name); }) -
+                                                  block.activations.begin())];
+  };
+  EXPECT_EQ(place("q_a").stride, 1536 + 128 + 576);
+  EXPECT_EQ(place("index_k").offset, place("q_a").offset + 2 * 1536);
+  EXPECT_EQ(place("kv").offset, place("index_k").offset + 2 * 128);
+  EXPECT_EQ(place("kv").stride, place("q_a").stride);
 }
 
 TEST(StepMemory, RowsThatKernelsWrite) {
