@@ -1,5 +1,7 @@
 #include "model_spec/op.h"
 
+#include <fmt/format.h>
+
 #include "model_spec/formula.h"
 
 namespace fathom::model_spec {
@@ -9,10 +11,48 @@ void add(std::vector<Explained>& lines, std::string term, std::string unit, cons
   if (r.value() != 0) lines.push_back({std::move(term), std::move(unit), r.symbolic(), r.filled(), r.value()});
 }
 
+// visit(an operator) of every kind, in the order of Op.
+template <class Visit>
+void each_kind(Visit visit) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) { (visit(std::variant_alternative_t<I, Op>{}), ...); }
+  (std::make_index_sequence<std::variant_size_v<Op>>{});
+}
+
+template <class T>
+std::string text_of(const T& value) {
+  if constexpr (std::is_enum_v<T>) return std::string(name_of(value));
+  else return fmt::format("{}", value);
+}
+
 }  // namespace
 
 std::string_view op_name(const Op& op) {
   return std::visit([](const auto& o) { return std::remove_cvref_t<decltype(o)>::name; }, op);
+}
+
+std::vector<std::string> op_names() {
+  std::vector<std::string> names;
+  each_kind([&](const auto& op) { names.emplace_back(op.name); });
+  return names;
+}
+
+std::optional<Op> op_named(std::string_view name) {
+  std::optional<Op> found;
+  each_kind([&](const auto& op) {
+    if (op.name == name) found = op;
+  });
+  return found;
+}
+
+bool is_exchange(const Op& op) { return is_collective(family(op)); }
+
+std::string sizes_text(const Op& op) {
+  std::string text;
+  const auto one = [&](std::string_view name, std::string_view, const auto& value) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, text_of(value));
+  };
+  std::visit([&](const auto& o) { each_field(o, one); }, op);
+  return text;
 }
 
 std::vector<Explained> explain(const Op& op) {

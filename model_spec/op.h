@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -42,6 +43,11 @@ Cost<double> cost(const T& op) {
 }
 
 std::string_view op_name(const Op&);
+std::vector<std::string> op_names();                // of all operators, in the order of Op
+std::optional<Op> op_named(std::string_view name);  // its sizes still zero
+bool is_exchange(const Op&);                        // between ranks
+// Every size, type and switch of the operator: "tokens=32 in=7168 out=1536 weight=fp8_block ...". Equal operators have equal text.
+std::string sizes_text(const Op&);
 
 namespace detail {
 template <class T, template <class> class Op_>
