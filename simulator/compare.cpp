@@ -40,4 +40,11 @@ Comparison compare(std::span<const Trace> measured, std::span<const Trace> predi
   return out;
 }
 
+Speed speed_of(const Machine& machine, const Op& op, Seconds measured) {
+  const auto c = cost(op);
+  Speed s{.flops = Flops{c.total_matrix_flops()} / measured, .bytes = Bytes{c.hbm_bytes()} / measured, .predicted = op_time(machine, op)};
+  s.floor_share = s.predicted.floor / measured;
+  return s;
+}
+
 }  // namespace fathom::simulator

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "model_spec/trace.h"
+#include "simulator/op_time.h"
 
 namespace fathom::simulator {
 
@@ -24,5 +24,16 @@ struct Comparison {
 // One step, a trace for each pipeline stage. Precondition: of the same unrolled plan (nothing repeats) and the same batch, without overlap; so
 // both have the same StepIds.
 Comparison compare(std::span<const model_spec::Trace> measured, std::span<const model_spec::Trace> predicted);
+
+// What the time of one operator comes to, by its record's own cost().
+struct Speed {
+  FlopsPerSecond flops{};  // of its matrix work
+  BytesPerSecond bytes{};  // each address counted once
+  OpTime predicted;        // of a kernel of its own; its floor is the time at the machine's peaks
+  double floor_share = 0;  // floor / time
+  // No kernel is faster than its floor: then the record counts too much, or the kernel does not do its work, or the machine is another one.
+  [[nodiscard]] bool possible() const { return floor_share <= 1; }
+};
+Speed speed_of(const Machine&, const Op&, Seconds measured);
 
 }  // namespace fathom::simulator

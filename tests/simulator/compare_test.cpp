@@ -58,5 +58,23 @@ TEST(Compare, ALabelStandsOnceWithAllItsRuns) {
   for (const auto& row : c.labels) EXPECT_EQ(std::ranges::count(c.labels, row.label, &ComparedLabel::label), 1) << row.label;
 }
 
+TEST(Speed, OfAProduct) {
+  const Gemm<std::int64_t> op{.tokens = 1000, .in = 1000, .out = 100'000};  // 200 GFLOP in BF16, 402 MB
+  const auto s = speed_of(round_machine({}), op, Seconds{4e-3});
+  EXPECT_DOUBLE_EQ(s.flops.value, 50e12);
+  EXPECT_DOUBLE_EQ(s.bytes.value, (2e6 + 2e8 + 2e8) / 4e-3);
+  EXPECT_DOUBLE_EQ(s.predicted.floor.value, 2e-3);
+  EXPECT_DOUBLE_EQ(s.predicted.total.value, 2e-3 + 1e-6);
+  EXPECT_DOUBLE_EQ(s.floor_share, 0.5);
+  EXPECT_TRUE(s.possible());
+}
+
+TEST(Speed, FasterThanTheFloorIsImpossible) {
+  const Add<std::int64_t> op{.tokens = 1000, .hidden = 1000};  // 6 MB at 1 TB/s
+  EXPECT_TRUE(speed_of(round_machine({}), op, Seconds{6.001e-6}).possible());
+  EXPECT_FALSE(speed_of(round_machine({}), op, Seconds{5.999e-6}).possible());
+  EXPECT_DOUBLE_EQ(speed_of(round_machine({}), op, Seconds{5e-6}).flops.value, 0);
+}
+
 }  // namespace
 }  // namespace fathom::simulator
