@@ -13,11 +13,12 @@ constexpr std::string_view model = "Model and machines", work = "Workload", layo
                            own = "This verb", prompts = "Prompts (repeatable; in this order)", generation = "Generation", running = "Running and looking at it";
 constexpr std::string_view
     plan_verbs = "graph,trace",
-    report_verbs = "estimate,vram,cost,spec list,spec show,spec check,profiles list,profiles show,profiles check,config show,checkpoint inspect,doctor",
-    weight_verbs = "run,checkpoint synth";
+    report_verbs = "estimate,vram,cost,spec list,spec show,spec check,profiles list,profiles show,profiles check,config show,checkpoint inspect,bench,doctor",
+    weight_verbs = "run,checkpoint synth", cut_verbs = "run,checkpoint synth,bench";
 
 constexpr std::string_view
     synth_flags = "model,weights,expert-weights,set",
+    bench_flags = "model,system,weights,expert-weights,calibration,nextn,kv-cache-dtype,prefill-attention,set",
     run_flags = "model,weights,expert-weights,calibration,nextn,tp,pp,dp,etp,ep,chunked-prefill-size,kv-cache-dtype,prefill-attention,dispatch,set";
 
 constexpr std::array table{
@@ -48,8 +49,8 @@ constexpr std::array table{
          "storage of the routed experts", ""},
 
     Flag{"--synthetic", integer, "SEED", "", "", model, "weights by rule, instead of those of a checkpoint folder", weight_verbs},
-    Flag{"--layers", integer, "N", "", "", model, "only the first N layers", weight_verbs},
-    Flag{"--experts", integer, "N", "", "", model, "only N routed experts (synthetic weights)", weight_verbs},
+    Flag{"--layers", integer, "N", "", "", model, "only the first N layers", cut_verbs},
+    Flag{"--experts", integer, "N", "", "", model, "only N routed experts (synthetic weights)", cut_verbs},
 
     Flag{"--prompt-ids", text, "FILE", "", "", prompts, "token ids separated by white space; random:N: N made by rule", "run", true},
     Flag{"--prompt", text, "TEXT", "", "", prompts, "the text as it is; texts need the checkpoint's tokenizer.json", "run", true},
@@ -73,6 +74,9 @@ constexpr std::array table{
     Flag{"--dump", text, "FILE", "", "", running, "tensors of the first prompt as safetensors: logits, hidden states, choices", "run"},
     Flag{"--dump-rows", integer, "N", "", "", running, "of its last N tokens only (all)", "run"},
     Flag{"--force", text, "FILE", "", "", running, "choices and decode_ids of a dump, instead of the model's own", "run"},
+
+    Flag{"--grid", text, "KEY=V,V", "", "", own, "values of sequences, new and cached (tokens of each); further KEY=V,V may follow", "bench", true},
+    Flag{"--numerics", word, "KIND", "", "fp8|bf16", own, "as deployed; without scales (fp8)", "bench"},
 
     Flag{"--isl,--input-len", integer, "TOKENS", "workload.isl", "", work, "input tokens of a request (4000)", ""},
     Flag{"--osl,--output-len", integer, "TOKENS", "workload.osl", "", work, "output tokens (1000)", ""},
@@ -124,6 +128,7 @@ constexpr std::array table{
     Flag{"--format", word, "FORMAT", "", "table|json|csv|md", output, "table, json, csv or md (table)", report_verbs},
     Flag{"--format", word, "FORMAT", "", "json|table|csv|md", output, "json, table, csv or md (json)", "run"},
     Flag{"--output,-o", text, "DIR", "", "", output, "the folder to make; new or empty", "checkpoint synth"},
+    Flag{"--output,-o", text, "FILE", "", "", output, "the measurements as TOML, besides the report", "bench"},
     Flag{"--output,-o", text, "FILE", "", "", output, "write to FILE instead of stdout", "*"},
     Flag{"--no-color", none, "", "", "", output, "no colours (nor with NO_COLOR, nor into a pipe)", "*"},
     Flag{"--color", none, "", "", "", output, "colours even into a pipe", "*"},
@@ -186,6 +191,18 @@ constexpr std::array verb_table{
          "fathom checkpoint inspect ./DeepSeek-V3.2\nfathom checkpoint inspect ./tiny --tensors --format csv", false},
     Verb{"checkpoint synth", "", "writes a checkpoint with synthetic weights", "config.json, safetensors shards and their index, in the Hugging Face layout.",
          "fathom checkpoint synth --layers 4 --experts 16 --synthetic 7 -o ./tiny", false, 0, synth_flags},
+    Verb{"bench", "[OP...] [KEY=V,V...]", "times operators alone on the GPU, against their floors",
+         "Every operator of a step of the model at each point of a grid, once if several steps have the same: embedding, rms_norm, layer_norm, gemm, "
+         "batched_gemm, quantise, rope, hadamard, latent_cache_write, latent_cache_read, index_cache_write, index_logits, top_k, dense_mha, dense_mqa, "
+         "sparse_mla, gate, grouped_gemm, swiglu, permute, unpermute, add, sample; or those named. Random operands that do not come from a cache, a "
+         "CUDA graph of launches, 20 replays: median, p10, p90. The floor is the operator's own cost at the peaks of --system (h200_sxm), beside it "
+         "stands what the simulator predicts. Without --grid: decode steps of 1 to 128 sequences after 4Ki, 32Ki and 128Ki tokens, and prompts of 1Ki, "
+         "4Ki and 16Ki tokens after none and 28Ki.",
+         "fathom bench\n"
+         "fathom bench gemm grouped_gemm --grid sequences=1,32,128\n"
+         "fathom bench sparse_mla --grid sequences=32 new=1,2 cached=8Ki,64Ki --format csv\n"
+         "fathom bench --numerics bf16 -o measured.toml",
+         false, 64, bench_flags},
     Verb{"doctor", "", "what this machine has for running models, and what is missing",
          "CPU, memory, CUDA and every GPU; what is missing by name, with a remedy. Exit code 5 if --backend cuda is built in and does not run here.",
          "fathom doctor\nfathom doctor --format json", false, 0},

@@ -35,6 +35,7 @@ struct Outcome {
   std::string data;  // empty: nothing is written
   Exit exit = Exit::ok;
   std::vector<std::string> remarks{};
+  bool wrote_output = false;  // -o FILE is another file than the data, and has been written
 };
 
 }  // namespace fathom::cli

@@ -28,9 +28,10 @@ Exit exit_for(Failure failure) {
 
 Outcome run_completion(const Request& request) { return {.data = completion(needed_argument(request, "the shell (bash, zsh or fish)"))}; }
 
-constexpr Runner runners[] = {{"estimate", run_estimate}, {"vram", run_vram},        {"cost", run_cost},    {"spec", run_spec},
-                              {"profiles", run_profiles}, {"graph", run_graph},      {"trace", run_trace},  {"config", run_config},
-                              {"run", hand_over},         {"checkpoint", hand_over}, {"doctor", hand_over}, {"completion", run_completion}};
+constexpr Runner runners[] = {
+    {"estimate", run_estimate},    {"vram", run_vram},     {"cost", run_cost}, {"spec", run_spec},        {"profiles", run_profiles}, {"graph", run_graph},
+    {"trace", run_trace},          {"config", run_config}, {"run", hand_over}, {"checkpoint", hand_over}, {"bench", hand_over},       {"doctor", hand_over},
+    {"completion", run_completion}};
 
 std::string version_text() {
   const auto commit = version_commit();
@@ -64,7 +65,7 @@ std::string information(std::vector<std::string> arguments) {
 int run_request(const Request& request, std::span<const Runner> own) {
   const auto outcome = run_verb(request, own);
   for (const auto& remark : outcome.remarks) fmt::print(stderr, "fathom: {}\n", remark);
-  const auto file = request.option("output", "-");
+  const auto file = outcome.wrote_output ? "-" : request.option("output", "-");
   if (outcome.data.empty()) return static_cast<int>(outcome.exit);
   if (file == "-") write_stdout(outcome.data);
   else write_file(file, outcome.data);

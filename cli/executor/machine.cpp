@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <string_view>
 
 namespace fathom::cli {
@@ -26,6 +27,14 @@ std::string cpu_name() { return value_in("/proc/cpuinfo", "model name"); }
 std::optional<double> available_bytes() {
   const auto kib = value_in("/proc/meminfo", "MemAvailable");
   return kib.empty() ? std::nullopt : std::optional(1024 * std::strtod(kib.c_str(), nullptr));
+}
+
+// "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.159.03  ..."
+std::string gpu_driver() {
+  std::istringstream words(value_in("/proc/driver/nvidia/version", "NVRM version"));
+  for (std::string word; words >> word;)
+    if (word.find('.') != std::string::npos && word.find_first_not_of("0123456789.") == std::string::npos) return word;
+  return {};
 }
 
 }  // namespace fathom::cli

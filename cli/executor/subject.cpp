@@ -15,13 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t largest_seed = std::int64_t{1} << 53;  // numbers on the command line are read as doubles
 
-// A scenario reads models, layouts and policies from flags. Of a workload there is none, and without a layout it is one rank.
-Scenario scenario_of(const Request& request) {
-  std::vector<Setting> settings{{"workload.isl", "1", "built in"}, {"workload.osl", "1", "built in"}, {"layout.tp", "1", "built in"}};
-  settings.insert(settings.end(), request.settings.begin(), request.settings.end());
-  return read_scenario(settings);
-}
-
 // The value of --model if it names a folder.
 std::optional<fs::path> folder_of(const Request& request) {
   const auto model = std::ranges::find(request.settings, "model", &Setting::key);
@@ -60,8 +53,19 @@ void take_checkpoint(Subject& s, const Request& request) {
 
 }  // namespace
 
+// Of a workload there is none, and without a layout it is one rank.
+Scenario flags_scenario(const Request& request, std::vector<Setting> defaults) {
+  for (const auto* key : {"workload.isl", "workload.osl", "layout.tp"}) defaults.push_back({key, "1", "built in"});
+  defaults.insert(defaults.end(), request.settings.begin(), request.settings.end());
+  return read_scenario(defaults);
+}
+
+ModelSpec cut_of(const Request& request, const ModelSpec& model) {
+  return cut(model, whole_option(request, "layers", 1, 1'000'000), whole_option(request, "experts", 1, 1'000'000));
+}
+
 Subject subject_of(const Request& request) {
-  const auto scenario = scenario_of(request);
+  const auto scenario = flags_scenario(request);
   Subject s{.model = scenario.model,
             .layout = scenario.decode.layout,
             .policy = scenario.decode.policy,
@@ -78,7 +82,7 @@ Subject subject_of(const Request& request) {
   } else {
     take_checkpoint(s, request);
   }
-  s.model = cut(s.model, whole_option(request, "layers", 1, 1'000'000), whole_option(request, "experts", 1, 1'000'000));
+  s.model = cut_of(request, s.model);
   return s;
 }
 

@@ -21,7 +21,12 @@ struct Subject {
   std::optional<std::int32_t> end_of_text;  // by the folder's config.json
 };
 
-// As the flags say; a checkpoint's files are opened, its weights are not read. Flags alone count: no scenario file, no environment. Throws Error.
+// Model, layout and policy as the flags say, over `defaults`. Flags alone count: no scenario file, no environment. Throws Error.
+Scenario flags_scenario(const Request&, std::vector<Setting> defaults = {});
+// The model with --layers and --experts.
+ModelSpec cut_of(const Request&, const ModelSpec&);
+
+// As the flags say; a checkpoint's files are opened, its weights are not read. Throws Error.
 Subject subject_of(const Request&);
 
 }  // namespace fathom::cli
