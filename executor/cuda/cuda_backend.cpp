@@ -7,6 +7,7 @@
 
 #include "executor/cuda/cuda_steps.h"
 #include "executor/cuda/devices.h"
+#include "executor/cuda/fill.h"
 #include "executor/held.h"
 #include "kernels/cpu/codec.h"
 #include "kernels/cuda/drafts.h"
@@ -96,6 +97,7 @@ CudaBackend::~CudaBackend() {
 
 void CudaBackend::make_caches(std::int64_t pages) {
   const auto& m = plan_.model;
+  pages_ = pages;
   for (const auto& run : cached_layers(plan_))
     for (std::int64_t i = 0; i < run.count; ++i) {
       const auto shape = cache_shape(plan_, numerics_, run.attention, pages);
@@ -106,6 +108,13 @@ void CudaBackend::make_caches(std::int64_t pages) {
       layer.index_memory.reserve(static_cast<std::size_t>(shape.index_bytes));
       layer.index = {shape.index, m.indexer->index_head_dim, layer.index_memory.get()};
     }
+}
+
+void CudaBackend::fill_caches(std::uint64_t seed) {
+  for (auto& layer : caches_) {
+    fill(layer.latent, pages_, seed++, stream_);
+    if (layer.index.data) fill(layer.index, pages_, seed++, stream_);
+  }
 }
 
 void CudaBackend::begin(const BoundPlan& bound, const StepInput& input) {
@@ -369,5 +378,7 @@ std::unique_ptr<Backend> make_cuda_backend(const Plan& plan, const Place& place,
                                            std::int64_t pages) {
   return std::make_unique<CudaBackend>(plan, place, numerics, source, progress, pages);
 }
+
+void fill_caches(Backend& backend, std::uint64_t seed) { dynamic_cast<CudaBackend&>(backend).fill_caches(seed); }
 
 }  // namespace fathom::executor

@@ -31,6 +31,7 @@ class CudaBackend final : public Backend {
   HostTensor read(std::string_view activation) override;
   double sent_bytes() const override { return 0; }
   double weight_bytes() const override { return weights_.bytes(); }
+  void fill_caches(std::uint64_t seed);
 
  private:
   using I = std::int64_t;

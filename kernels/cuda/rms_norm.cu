@@ -15,11 +15,12 @@ __global__ void __launch_bounds__(1024)
     rms_norm_rows(Op op, float eps, Matrix x, Matrix residual, Matrix weight, Matrix y, Matrix kept, const std::int32_t* rows) {
   const std::int64_t t = blockIdx.x, from = rows ? rows[t] : t;
   const auto first = [&](int i) { return std::int64_t{8} * (i * blockDim.x + threadIdx.x); };
-  Octet v[held];
+  Octet v[held], w[held];
   float squares = 0;
 #pragma unroll
   for (int i = 0; i < held; ++i) {
     v[i] = load_octet<wide>(row_of<const std::uint16_t>(x, from), first(i), op.width);
+    w[i] = load_octet<wide>(row_of<const std::uint16_t>(weight, 0), first(i), op.width);  // under way while the others are summed
     if (op.residual) {
       const Octet r = load_octet<wide>(row_of<const std::uint16_t>(residual, from), first(i), op.width);
 #pragma unroll
@@ -32,9 +33,8 @@ __global__ void __launch_bounds__(1024)
   const float factor = 1.0f / sqrtf(block_sum(squares) / static_cast<float>(op.width) + eps);
 #pragma unroll
   for (int i = 0; i < held; ++i) {
-    const Octet w = load_octet<wide>(row_of<const std::uint16_t>(weight, 0), first(i), op.width);
 #pragma unroll
-    for (int j = 0; j < 8; ++j) v[i].v[j] = w.v[j] * (v[i].v[j] * factor);
+    for (int j = 0; j < 8; ++j) v[i].v[j] = w[i].v[j] * (v[i].v[j] * factor);
     store_quantised<wide>(y, t, first(i), v[i]);
     if (op.keep_bf16) store_octet<wide>(row_of<std::uint16_t>(kept, t), first(i), op.width, v[i]);
   }

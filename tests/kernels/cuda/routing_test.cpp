@@ -49,6 +49,8 @@ TEST_F(Routing, Gate) {
   for (const bool coarse : {false, true}) {
     compare_gate({.tokens = 129, .experts = 256, .groups = 8, .topk_group = 4, .topk = 8}, coarse);
     compare_gate({.tokens = 1, .experts = 256, .groups = 8, .topk_group = 4, .topk = 8}, coarse);
+    compare_gate({.tokens = 3, .experts = 256, .groups = 1, .topk_group = 1, .topk = 8}, coarse);
+    compare_gate({.tokens = 5, .experts = 256, .groups = 16, .topk_group = 4, .topk = 8}, coarse);
     compare_gate({.tokens = 5, .experts = 6, .groups = 3, .topk_group = 2, .topk = 2}, coarse);
     compare_gate({.tokens = 7, .experts = 160, .groups = 8, .topk_group = 3, .topk = 6}, coarse);
     compare_gate({.tokens = 3, .experts = 64, .groups = 1, .topk_group = 1, .topk = 6}, coarse);
