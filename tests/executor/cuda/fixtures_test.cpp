@@ -2,6 +2,8 @@
 #include <cuda_runtime_api.h>
 
 #include "executor/cuda/cuda_backend.h"
+#include "kernels/cuda/drafts.h"
+#include "model_spec/error.h"
 #include "tests/executor/fixture.h"
 
 namespace fathom::executor {
@@ -223,6 +225,28 @@ TEST_F(OnCuda, GraphsTellTheTimeOfEveryOperator) {
     EXPECT_GT(sum, Seconds{0});
     EXPECT_LT(sum, step.time);
   }
+}
+
+// A kernel that reads where nothing is: the device is lost to the process, so this runs in one of its own.
+TEST_F(OnCuda, AFailedKernelIsOneErrorThatNamesIt) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto fail = [] {
+    const Fixture f("v32-yarn-fp8-mtp");
+    auto o = forced(f, Numerics::fp8);
+    o.backend = [](const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress, std::int64_t pages,
+                   Communicator&) {
+      auto backend = make_cuda_backend(plan, place, numerics, source, progress, pages);
+      kernels::cuda::settle_drafts({.tokens = 1, .sequences = 1}, nullptr, reinterpret_cast<std::int32_t*>(8), nullptr, nullptr);
+      return backend;
+    };
+    try {
+      run(o);
+    } catch (const Error& e) {
+      std::cerr << e.what();
+      std::exit(e.failure() == Failure::device ? 5 : 1);
+    }
+  };
+  EXPECT_EXIT(fail(), testing::ExitedWithCode(5), "^[^\n]*: cudaErrorIllegalAddress, [^\n]*$");
 }
 
 TEST_F(OnCuda, V32FullWidthFp8) {
