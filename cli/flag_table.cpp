@@ -24,7 +24,7 @@ constexpr std::string_view
 constexpr std::array table{
     Flag{"--ttft", number, "MS", "", "", own, "limit for the time to first token (2000, 2s); exit 1 if missed", "estimate"},
     Flag{"--tpot", number, "MS", "", "", own, "limit for the time per output token (50, 50ms); exit 1 if missed", "estimate"},
-    Flag{"--detail", none, "", "", "", own, "add the step by operator: time, share, bound, source", "estimate"},
+    Flag{"--detail", none, "", "", "", own, "add the step by operator: time, share, bound, source", "estimate,bench"},
     Flag{"--explain", optional_text, "STEP", "", "", own, "formula of each cost of a step (sparse_mla, ...), symbolic and filled in", "estimate"},
     Flag{"--curve", none, "", "", "", own, "cost against token position, beside published curves", "cost"},
     Flag{"--concurrency", integer, "N", "", "", own, "requests held at once on all GPUs together (1)", "vram"},
@@ -191,17 +191,19 @@ constexpr std::array verb_table{
          "fathom checkpoint inspect ./DeepSeek-V3.2\nfathom checkpoint inspect ./tiny --tensors --format csv", false},
     Verb{"checkpoint synth", "", "writes a checkpoint with synthetic weights", "config.json, safetensors shards and their index, in the Hugging Face layout.",
          "fathom checkpoint synth --layers 4 --experts 16 --synthetic 7 -o ./tiny", false, 0, synth_flags},
-    Verb{"bench", "[OP...] [KEY=V,V...]", "times operators alone on the GPU, against their floors",
+    Verb{"bench", "[OP...|step] [KEY=V,V...]", "times operators alone on the GPU, against their floors",
          "Every operator of a step of the model at each point of a grid, once if several steps have the same: embedding, rms_norm, layer_norm, gemm, "
          "batched_gemm, quantise, rope, hadamard, latent_cache_write, latent_cache_read, index_cache_write, index_logits, top_k, dense_mha, dense_mqa, "
          "sparse_mla, gate, grouped_gemm, swiglu, permute, unpermute, add, sample; or those named. Random operands that do not come from a cache, a "
          "CUDA graph of launches, 20 replays: median, p10, p90. The floor is the operator's own cost at the peaks of --system (h200_sxm), beside it "
          "stands what the simulator predicts. Without --grid: decode steps of 1 to 128 sequences after 4Ki, 32Ki and 128Ki tokens, and prompts of 1Ki, "
-         "4Ki and 16Ki tokens after none and 28Ki.",
+         "4Ki and 16Ki tokens after none and 28Ki. `bench step` times whole steps of a model that fits one GPU (--layers, --experts), replayed as CUDA "
+         "graphs behind caches that a rule filled, beside the sum of the floors and the prediction; --detail adds them by operator.",
          "fathom bench\n"
          "fathom bench gemm grouped_gemm --grid sequences=1,32,128\n"
          "fathom bench sparse_mla --grid sequences=32 new=1,2 cached=8Ki,64Ki --format csv\n"
-         "fathom bench --numerics bf16 -o measured.toml",
+         "fathom bench --numerics bf16 -o measured.toml\n"
+         "fathom bench step --layers 13 --grid sequences=1,32 cached=4Ki,32Ki --detail",
          false, 64, bench_flags},
     Verb{"doctor", "", "what this machine has for running models, and what is missing",
          "CPU, memory, CUDA and every GPU; what is missing by name, with a remedy. Exit code 5 if --backend cuda is built in and does not run here.",

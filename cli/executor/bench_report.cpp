@@ -86,21 +86,14 @@ Cell percent_of_repeats(const BenchResult& result, double share) {
   return 100 * off[static_cast<std::size_t>(share * static_cast<double>(off.size() - 1))];
 }
 
+void add_cell(Table& t, const char* key, const char* heading, Kind kind, Cell value) {
+  t.fields.push_back({key, heading, kind});
+  t.records[0].cells.push_back(std::move(value));
+}
+
 Table machine_table(const BenchResult& result) {
-  Table t{.key = "bench", .title = {}, .form = Form::columns, .fields = {}, .records = {{}}};
-  const auto add = [&](const char* key, const char* heading, Kind kind, Cell value) {
-    t.fields.push_back({key, heading, kind});
-    t.records[0].cells.push_back(std::move(value));
-  };
-  const auto& about = result.about;
-  add("device", "device", Kind::text, about.device);
-  add("driver", "driver", Kind::text, about.versions.driver);
-  add("cuda", "CUDA", Kind::text, about.versions.cuda);
-  add("cublas_lt", "cuBLASLt", Kind::text, about.versions.cublas_lt);
-  add("fathom", "fathom", Kind::text, about.versions.fathom);
-  add("kernel_set", "kernels", Kind::text, about.kernel_set);
-  add("date", "date", Kind::text, about.date);
-  add("system", "floors of", Kind::text, result.system);
+  auto t = device_table(result.about, result.system);
+  const auto add = [&](const char* key, const char* heading, Kind kind, Cell value) { add_cell(t, key, heading, kind, std::move(value)); };
   add("points", "points of the grid", Kind::count, result.points);
   add("operators", "operators", Kind::count, static_cast<std::int64_t>(std::ssize(result.rows)));
   add("seconds", "took, s", Kind::real, result.seconds);
@@ -123,6 +116,20 @@ std::vector<std::string> notes_on(const BenchResult& result) {
 }
 
 }  // namespace
+
+Table device_table(const hardware_profiles::Measurements& about, const std::string& system) {
+  Table t{.key = "bench", .title = {}, .form = Form::columns, .fields = {}, .records = {{}}};
+  const auto add = [&](const char* key, const char* heading, const std::string& value) { add_cell(t, key, heading, Kind::text, value); };
+  add("device", "device", about.device);
+  add("driver", "driver", about.versions.driver);
+  add("cuda", "CUDA", about.versions.cuda);
+  add("cublas_lt", "cuBLASLt", about.versions.cublas_lt);
+  add("fathom", "fathom", about.versions.fathom);
+  add("kernel_set", "kernels", about.kernel_set);
+  add("date", "date", about.date);
+  add("system", "floors of", system);
+  return t;
+}
 
 Report report_of(const BenchResult& result) {
   const auto all = operators_table(result.rows);

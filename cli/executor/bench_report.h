@@ -27,6 +27,9 @@ struct BenchResult {
   std::vector<double> repeated{};  // operators that were timed again at the end: by which fraction the second time is longer
 };
 
+// Where something was measured, and whose peaks it is put beside.
+Table device_table(const hardware_profiles::Measurements& about, const std::string& system);
+
 Report report_of(const BenchResult&);
 hardware_profiles::Measurements measurements_of(const BenchResult&);
 

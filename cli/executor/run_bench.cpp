@@ -1,5 +1,4 @@
 // fathom bench: everything that can be refused is refused before the GPU is looked for; the file is written when all is done.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,19 +6,14 @@
 #include <csignal>
 
 #include "cli/executor/bench_report.h"
-#include "cli/executor/machine.h"
+#include "cli/executor/bench_task.h"
 #include "cli/executor/progress.h"
-#include "cli/executor/subject.h"
 #include "cli/executor/verbs.h"
-#include "cli/grid.h"
 #include "cli/output.h"
-#include "model_spec/version.h"
-#include "simulator/machine.h"
 
 #ifdef FATHOM_HAVE_CUDA
 #include "executor/cuda/bench.h"
 #include "executor/cuda/cuda_backend.h"
-#include "executor/cuda/devices.h"
 #endif
 
 namespace fathom::cli {
@@ -27,12 +21,7 @@ namespace {
 
 using executor::BenchRecord;
 
-// What is to be timed, and what its times are put beside.
-struct Task {
-  Plan plan;
-  executor::Numerics numerics{};
-  Machine machine;
-  std::int64_t points = 0;
+struct Task : BenchTask {
   std::vector<BenchRecord> records;
 };
 
@@ -45,62 +34,23 @@ void check_kind(const std::string& name) {
                                           near ? fmt::format(" (did you mean '{}'?)", *near) : ""));
 }
 
-// Arguments are kinds of operators, or further terms of the grid.
-void sort_arguments(const Request& request, std::vector<std::string>& kinds, std::vector<std::string>& terms) {
-  if (const auto found = request.options.find("grid"); found != request.options.end()) terms = found->second;
-  for (const auto& argument : request.arguments) (argument.find('=') == std::string::npos ? kinds : terms).push_back(argument);
-  for (const auto& kind : kinds) check_kind(kind);
-}
-
 void check_covered(const std::vector<std::string>& kinds, const Task& task) {
   for (const auto& kind : kinds)
     if (std::ranges::none_of(task.records, [&](const BenchRecord& r) { return op_name(r.op) == kind; }))
       throw Error(Failure::usage, fmt::format("bench: no step of {} is a {} at these points of the grid", task.plan.model.name, kind));
 }
 
-Machine machine_of(const Scenario& scenario, const Plan& plan) {
-  const auto profile = hardware_profiles::find_profile(scenario.decode.system);
-  auto machine = prepare(profile, calibration_of(scenario, profile), plan);
-  if (!machine.refusal.empty()) throw Error(Failure::usage, fmt::format("bench: {}: {}", profile.name, machine.refusal));
-  return machine;
-}
-
 Task task_of(const Request& request) {
-  std::vector<std::string> kinds, terms;
-  sort_arguments(request, kinds, terms);
-  const auto scenario = flags_scenario(request, {{"system", "\"h200_sxm\"", "built in"}});
-  const auto model = cut_of(request, scenario.model);
-  Task task{.plan = plan(model, scenario.decode.layout, scenario.decode.policy),
-            .numerics = request.option("numerics", "fp8") == "fp8" ? executor::Numerics::fp8 : executor::Numerics::bf16,
-            .machine = {},
-            .records = {}};
-  if (gpus(task.plan.layout) > 1) throw Error(Failure::usage, "bench: operators of several GPUs are not timed yet: leave the layout at one rank");
-  task.machine = machine_of(scenario, task.plan);
-  const auto points = grid_of(terms, model);
-  task.points = std::ssize(points);
-  task.records = executor::bench_records(task.plan, task.numerics, points, kinds);
-  check_covered(kinds, task);
+  const auto arguments = bench_arguments(request);
+  for (const auto& kind : arguments.words) check_kind(kind);
+  Task task{bench_task(request, arguments.terms, false), {}};
+  task.records = executor::bench_records(task.plan, task.numerics, task.points, arguments.words);
+  check_covered(arguments.words, task);
   for (const auto& record : task.records) static_cast<void>(op_time(task.machine, record.op));  // a rate that is missing is said now
   return task;
 }
 
 #ifdef FATHOM_HAVE_CUDA
-
-hardware_profiles::Measurements about(const Task& task) {
-  const auto facts = executor::cuda_facts();
-  if (facts.fault) throw Error(Failure::device, fmt::format("{}: {}", facts.fault->cause, facts.fault->remedy));
-  const auto driver = gpu_driver();
-  const auto commit = version_commit();
-  const auto today = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  return {.device = facts.devices.front().name,
-          .kernel_set = fmt::format("fathom {}", name_of(task.numerics)),
-          .date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(today)),
-          .versions = {.driver = driver.empty() ? "for CUDA " + facts.driver : driver,
-                       .cuda = facts.runtime,
-                       .cublas_lt = facts.cublas_lt,
-                       .fathom = std::string(version()) + (commit.empty() ? "" : fmt::format(" ({})", commit))},
-          .all = {}};
-}
 
 BenchRow row_of(const Task& task, const BenchRecord& record, const executor::Timing& t) {
   BenchRow row{.record = record,
@@ -122,7 +72,10 @@ void sort_rows(std::vector<BenchRow>& rows) {
 // All in an order that looks random, then every twentieth of them again.
 BenchResult measure(const Task& task) {
   constexpr std::size_t again_each = 20;
-  BenchResult result{.rows = std::vector<BenchRow>(task.records.size()), .about = about(task), .system = task.machine.profile.name, .points = task.points};
+  BenchResult result{.rows = std::vector<BenchRow>(task.records.size()),
+                     .about = measured_here(task.numerics),
+                     .system = task.machine.profile.name,
+                     .points = std::ssize(task.points)};
   executor::Bench bench(task.plan.model, task.numerics);
   Progress progress;
   const auto start = std::chrono::steady_clock::now();
@@ -148,6 +101,7 @@ BenchResult measure(const Task& task) {
 }  // namespace
 
 Outcome run_bench(const Request& request) {
+  if (const auto words = bench_arguments(request).words; !words.empty() && words.front() == "step") return run_bench_step(request);
   const auto task = task_of(request);
   const auto file = request.option("output");
   if (!file.empty() && file != "-") check_writable(file);
@@ -160,7 +114,7 @@ Outcome run_bench(const Request& request) {
   if (!file.empty()) write_file(file, measurements);
   return {.data = rendered(report_of(result), request), .wrote_output = true};
 #else
-  throw Error(Failure::device, "bench: not built into this fathom-executor (no nvcc of CUDA 13 was found)");
+  return {.data = measured_here(task.numerics).device};
 #endif
 }
 

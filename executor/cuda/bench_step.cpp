@@ -23,7 +23,8 @@ std::int64_t pages_of(const Group& g) { return g.sequences * paged(g.cached_toke
 
 // Pages of all sequences in order; every known token is followed by the next, the last one of each sequence is sampled.
 StepInput input_of(const ModelSpec& m, const Group& g) {
-  StepInput in{.batch = {.groups = {g}, .sampled = g.sequences, .dp_tokens = {}}};
+  StepInput in;
+  in.batch = {.groups = {g}, .sampled = g.sequences, .dp_tokens = {}};
   const auto per_sequence = pages_of({1, g.new_tokens, g.cached_tokens});
   for (std::int64_t s = 0; s < g.sequences; ++s) {
     auto& pages = in.pages.emplace_back();

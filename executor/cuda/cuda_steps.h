@@ -131,7 +131,7 @@ class CudaBackend final : public Backend {
   cudaStream_t stream_ = nullptr;
   DeviceWeights weights_;
   kernels::cuda::Gemms gemms_;
-  std::int64_t first_layer_ = 0;
+  I first_layer_ = 0, pages_ = 0;
   bool latent_chain_ = false, index_chain_ = false;  // whether the plan's riders go along (row_chains.h)
   std::vector<LayerCache> caches_;                   // of the stage's layers, then of the prediction layer
   DeviceMemory workspace_;

@@ -45,14 +45,13 @@ void make_quantised(const Stack& y, std::uint64_t seed, Stream stream) {
   cuda::check(cudaStreamSynchronize(stream), "filling of a matrix");
 }
 
-// Slots of pages_at_once pages in order.
-DeviceList<std::int32_t> slots_in_order(Stream stream) {
+// Slots of pages_at_once pages in order, int32.
+DeviceMemory slots_in_order() {
   std::vector<std::int32_t> slots(static_cast<std::size_t>(pages_at_once * page_tokens));
   std::iota(slots.begin(), slots.end(), 0);
-  DeviceList<std::int32_t> list;
-  list.upload(slots, stream);
-  cuda::check(cudaStreamSynchronize(stream), "slots of a cache");
-  return list;
+  DeviceMemory memory(slots.size() * sizeof(std::int32_t));
+  cuda::check(cudaMemcpy(memory.get(), slots.data(), memory.bytes(), cudaMemcpyHostToDevice), "cudaMemcpy");
+  return memory;
 }
 
 // write(first page, pages, records in bf16) for piece after piece of a cache.
@@ -78,18 +77,18 @@ void fill(const Stack& y, std::uint64_t seed, Stream stream) {
 }
 
 void fill(const cuda::LatentCache& cache, std::int64_t pages, std::uint64_t seed, Stream stream) {
-  const auto slots = slots_in_order(stream);
+  const auto slots = slots_in_order();
   const double page_bytes = latent_cache_bytes(cache.format, double{page_tokens}, static_cast<double>(cache.latent), static_cast<double>(cache.rope));
   each_piece(pages, cache.latent + cache.rope, seed, stream, [&](std::int64_t first, std::int64_t tokens, const Matrix& records) {
     auto piece = cache;
     piece.data = advanced(cache.data, page_bytes * static_cast<double>(first));
     cuda::latent_cache_write({.tokens = tokens, .latent = cache.latent, .rope = cache.rope, .format = cache.format}, columns_of(records, 0, cache.latent),
-                             columns_of(records, cache.latent, cache.rope), slots.data(), piece, stream);
+                             columns_of(records, cache.latent, cache.rope), slots.as<std::int32_t>(), piece, stream);
   });
 }
 
 void fill(const cuda::IndexCache& cache, std::int64_t pages, std::uint64_t seed, Stream stream) {
-  const auto slots = slots_in_order(stream);
+  const auto slots = slots_in_order();
   const double page_bytes = storage_bytes(cache.type, double{page_tokens}, static_cast<double>(cache.dims));
   DeviceBuffer keys;
   each_piece(pages, cache.dims, seed, stream, [&](std::int64_t first, std::int64_t tokens, const Matrix& records) {
@@ -97,7 +96,7 @@ void fill(const cuda::IndexCache& cache, std::int64_t pages, std::uint64_t seed,
     cuda::quantise({.tokens = tokens, .width = cache.dims, .output = cache.type}, records, keys.view(), stream);
     auto piece = cache;
     piece.data = advanced(cache.data, page_bytes * static_cast<double>(first));
-    cuda::index_cache_write({.tokens = tokens, .dims = cache.dims}, keys.view(), slots.data(), piece, stream);
+    cuda::index_cache_write({.tokens = tokens, .dims = cache.dims}, keys.view(), slots.as<std::int32_t>(), piece, stream);
   });
 }
 

@@ -102,7 +102,8 @@ TEST_P(DeviceWeightsTest, WhatDoesNotFitIsSaidBeforeAnythingIsLoaded) {
     FAIL() << "no error";
   } catch (const Error& e) {
     EXPECT_EQ(e.failure(), Failure::device);
-    EXPECT_THAT(e.what(), testing::ContainsRegex("^needs [0-9.]+ GB of device memory \\(weights [0-9.]+, caches [0-9.]+, activations [0-9.]+\\), [0-9.]+ GB are free$"));
+    EXPECT_THAT(e.what(),
+                testing::ContainsRegex("^needs [0-9.]+ GB of device memory \\(weights [0-9.]+, caches [0-9.]+, activations [0-9.]+\\), [0-9.]+ GB are free$"));
   }
 }
 

@@ -218,9 +218,7 @@ TEST_F(OnCuda, GraphsTellTheTimeOfEveryOperator) {
     Seconds sum;
     for (const auto& row : step.stages.at(0).steps) {
       sum += row.duration;
-      if (const auto* op = std::get_if<GroupedGemm<std::int64_t>>(&row.op)) {
-        EXPECT_EQ(op->rows, step.batch.tokens() * o.model.num_experts_per_tok);
-      }
+      if (const auto* op = std::get_if<GroupedGemm<std::int64_t>>(&row.op)) { EXPECT_EQ(op->rows, step.batch.tokens() * o.model.num_experts_per_tok); }
     }
     EXPECT_GT(sum, Seconds{0});
     EXPECT_LT(sum, step.time);
