@@ -72,22 +72,33 @@ __global__ void __launch_bounds__(32 * warps) latent_rows(const LatentRows p) {
 
 struct IndexRows {
   Matrix x;
-  std::int64_t rope, heads, stages;  // stages: of the Hadamard transform
-  float factor;                      // of it; 0: none
+  std::uint32_t rope, heads, stages;  // stages: of the Hadamard transform
+  float factor;                       // of it; 0: none
   Angles angles;
 };
 
+__device__ void load_angles(float (&a)[8], const float* from) {
+  const auto *low = reinterpret_cast<const float4*>(from), *high = low + 1;
+  const float4 x = __ldg(low), y = __ldg(high);
+  a[0] = x.x, a[1] = x.y, a[2] = x.z, a[3] = x.w, a[4] = y.x, a[5] = y.y, a[6] = y.z, a[7] = y.w;
+}
+
 // RoPE of halves: an octet of the first and its partner, which another lane has.
-__device__ void rotate_halves(Octet& v, const IndexRows& p, std::int64_t token, unsigned lane, unsigned lanes) {
-  const unsigned half = static_cast<unsigned>(p.rope) / 16;  // lanes of it
-  const bool second = lane & half;
-  const std::int64_t angle = token * (p.rope / 2) + 8 * (lane % half);
+__device__ void rotate_halves(Octet& v, const IndexRows& p, std::uint32_t token, unsigned lane, unsigned lanes) {
+  const unsigned half = p.rope / 16;  // lanes of it
+  const bool second = lane & half, turns = lane < 2 * half;
+  float cosines[8], sines[8];
+  if (turns) {
+    const std::int64_t angle = std::int64_t{token} * (p.rope / 2) + 8 * (lane % half);
+    load_angles(cosines, p.angles.cosines + angle);
+    load_angles(sines, p.angles.sines + angle);
+  }
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
     const float other = __shfl_xor_sync(lane_mask(lanes), v.v[i], half);
-    if (lane >= 2 * half) continue;
+    if (!turns) continue;
     float a = second ? other : v.v[i], b = second ? v.v[i] : other;
-    rotate(a, b, p.angles.cosines[angle + i], p.angles.sines[angle + i]);
+    rotate(a, b, cosines[i], sines[i]);
     v.v[i] = second ? b : a;
   }
 }
@@ -99,7 +110,7 @@ __device__ void round_octet(Octet& v) {
 
 // To row r of y. Lanes of a row call this together.
 template <bool wide>
-__device__ void finish_row(Octet v, const IndexRows& p, std::int64_t token, unsigned lane, unsigned lanes, const Matrix& y, std::int64_t r) {
+__device__ void finish_row(Octet v, const IndexRows& p, std::uint32_t token, unsigned lane, unsigned lanes, const Matrix& y, std::int64_t r) {
   rotate_halves(v, p, token, lane, lanes);
   round_octet(v);
   if (p.factor > 0) transform_row(v, p.stages, lanes, p.factor);
@@ -109,9 +120,9 @@ __device__ void finish_row(Octet v, const IndexRows& p, std::int64_t token, unsi
 template <bool wide>
 __global__ void __launch_bounds__(walk_threads) query_rows(const IndexRows p, const Matrix y) {
   const auto lanes = static_cast<unsigned>(octets(p.x.columns));
-  each_unit(p.x.rows, lanes, [&](std::int64_t r, std::int64_t lane) {
+  each_unit(p.x.rows, lanes, [&](std::uint32_t r, std::uint32_t lane) {
     const Octet v = load_octet<true>(row_of<const std::uint16_t>(p.x, r), 8 * lane, p.x.columns);
-    finish_row<wide>(v, p, r / p.heads, static_cast<unsigned>(lane), lanes, y, r);
+    finish_row<wide>(v, p, r / p.heads, lane, lanes, y, r);
   });
 }
 
@@ -140,8 +151,7 @@ __device__ void layer_norm_row(Octet& v, const IndexKeyNorm& norm, std::int64_t 
 template <bool wide>
 __global__ void __launch_bounds__(walk_threads) key_rows(const IndexRows p, const IndexKeyNorm norm, const std::int32_t* slots, const IndexCache cache) {
   const auto lanes = static_cast<unsigned>(octets(p.x.columns));
-  each_unit(p.x.rows, lanes, [&](std::int64_t t, std::int64_t unit) {
-    const auto lane = static_cast<unsigned>(unit);
+  each_unit(p.x.rows, lanes, [&](std::uint32_t t, std::uint32_t lane) {
     Octet v = load_octet<true>(row_of<const std::uint16_t>(p.x, t), 8 * lane, p.x.columns);
     layer_norm_row(v, norm, 8 * lane, lanes);
     round_octet(v);
@@ -150,7 +160,7 @@ __global__ void __launch_bounds__(walk_threads) key_rows(const IndexRows p, cons
 }
 
 bool power_of_two(std::int64_t n) { return n > 0 && std::has_single_bit(static_cast<std::uint64_t>(n)); }
-std::int64_t stages_of(std::int64_t width) { return std::bit_width(static_cast<std::uint64_t>(width)) - 1; }
+std::uint32_t stages_of(std::int64_t width) { return static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(width)) - 1); }
 float factor_of(DType type, std::int64_t width) { return type == DType::fp8_row ? 1 / std::sqrt(static_cast<float>(width)) : 0.0f; }
 
 }  // namespace
@@ -181,7 +191,7 @@ void index_key_chain(const model_spec::IndexCacheWrite<std::int64_t>& op, std::i
                      const std::int32_t* slots, const IndexCache& cache, Stream stream) {
   assert(k.type == DType::bf16 && k.rows == op.tokens && k.columns == op.dims && cache.dims == op.dims && in_octets(k) && suits_index_chain(op.dims, rope));
   if (op.tokens == 0) return;
-  const IndexRows p{k, rope, 1, stages_of(op.dims), factor_of(cache.type, op.dims), angles};
+  const IndexRows p{k, static_cast<std::uint32_t>(rope), 1, stages_of(op.dims), factor_of(cache.type, op.dims), angles};
   const bool wide = reinterpret_cast<std::uintptr_t>(cache.data) % 16 == 0;
   choose(wide, [&](auto w) { key_rows<w><<<walk_blocks(op.tokens, octets(op.dims)), walk_threads, 0, stream>>>(p, norm, slots, cache); });
   check_launch("index_key_chain");
@@ -191,7 +201,7 @@ void index_query_chain(const model_spec::Hadamard<std::int64_t>& op, std::int64_
   assert(q.type == DType::bf16 && q.rows == op.tokens * op.heads && q.columns == op.width && y.rows == q.rows && y.columns == op.width);
   assert(in_octets(q) && in_octets(y) && suits_index_chain(op.width, rope));
   if (q.rows == 0) return;
-  const IndexRows p{q, rope, op.heads, op.stages, factor_of(y.type, op.width), angles};
+  const IndexRows p{q, static_cast<std::uint32_t>(rope), static_cast<std::uint32_t>(op.heads), stages_of(op.width), factor_of(y.type, op.width), angles};
   query_rows<true><<<walk_blocks(q.rows, octets(op.width)), walk_threads, 0, stream>>>(p, y);
   check_launch("index_query_chain");
 }
