@@ -163,7 +163,7 @@ void CudaBackend::run_op(GroupedGemm<I>& op) {
     auto w = stack(i);
     for (; i + 1 < at_.weights().size() && follows(w.first, stack(i + 1).first); ++i) w.first.rows += stack(i + 1).first.rows;
     op.out = w.first.rows;
-    cuda::grouped_gemm(op, x, experts_, w, columns_of(y, column, op.out), stream_);
+    cuda::grouped_gemm(op, x, experts_, w, columns_of(y, column, op.out), workspace(cuda::grouped_workspace), stream_);
     column += op.out;
   }
 }

@@ -75,9 +75,10 @@ void declare(Stand& s, GroupedGemm<I>& op, const StandFacts& facts) {
     op.largest = std::max(op.largest, rows);
   }
   const auto a = s.random(op.activation, op.capacity, op.in), w = s.random(op.weight, op.out, op.in, op.experts), c = s.output(op.output, op.capacity, op.out);
+  const auto workspace = s.scratch(cuda::grouped_workspace);
   s.on_launch([=, &s, op = op](I set, Stream stream) {
     const cuda::ExpertRows rows{.first = 0, .experts = op.experts, .capacity = op.capacity, .offsets = s.data<std::int32_t>(offsets, set)};
-    cuda::grouped_gemm(op, s.matrix(a, set), rows, s.stack(w, set), s.matrix(c, set), stream);
+    cuda::grouped_gemm(op, s.matrix(a, set), rows, s.stack(w, set), s.matrix(c, set), s.workspace(workspace, set), stream);
   });
 }
 

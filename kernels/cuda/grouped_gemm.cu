@@ -2,6 +2,8 @@
 // Floor: max(2 * rows * in * out / tensor rate, bytes / memory bandwidth); each active expert's weights come once, so that few rows an expert are
 // bound by out * in bytes of weights.
 //
+// This kernel is for few rows an expert, and for few rows of a single matrix; grouped_wgmma.cu for more.
+//
 // A tile of C is 128 outputs by 16, 32, 64 or 128 rows of one expert. The weights are the 16-high operand of the tensor core and the rows the
 // 8-wide one, so that 16 rows are not padded to more. Blocks walk the list of tiles, which they derive from the offsets on the device; the tiles of
 // one expert that share weights are neighbours. A stage of the pipeline is 128 bytes along k: 64 bf16, or one scale group of e4m3. sm_90 has no
@@ -15,12 +17,13 @@
 #include <cassert>
 
 #include "kernels/cuda/check.h"
+#include "kernels/cuda/grouped_tiles.cuh"
 #include "kernels/cuda/tensor_core.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
 
-using I = std::int64_t;
+using namespace grouped;
 
 constexpr int tile_out = model_spec::scale_block;  // one scale of the weights for each stage
 constexpr int line = 128;                          // bytes of a row in a stage
@@ -36,57 +39,6 @@ struct Tile {
   static constexpr int stage_bytes = scales_at + (fp8 ? (rows + 1) * 4 + 127 : 0) / 128 * 128;
   static_assert(stages * stage_bytes >= rows * staged_row * 4 && warp_rows % 16 == 0 && rows < threads);
 };
-
-struct Product {
-  const std::uint8_t *a, *w;
-  const float *a_scales, *w_scales;
-  I a_row, w_row, w_step;  // bytes
-  I a_scale_stride, w_scale_stride, w_scale_step;
-  void* c;
-  I c_stride;
-  const std::int32_t* offsets;  // null: one expert with `capacity` rows
-  int capacity, experts, in_bytes, out;
-  bool fp32, vectors;  // type of c; whether 8 columns may be stored at once
-};
-
-struct Place {
-  int expert, row, rows, out;  // first row and rows of the tile, first output
-};
-
-__device__ int first_row(const Product& p, int expert) { return p.offsets ? p.offsets[expert] : expert * p.capacity; }
-
-// first_tile[e]: how many tiles of `rows` rows the experts before e have.
-template <int rows>
-__device__ void count_tiles(const Product& p, int* first_tile) {
-  if (threadIdx.x < 32) {
-    const int lane = static_cast<int>(threadIdx.x);
-    if (lane == 0) first_tile[0] = 0;
-    for (int base = 0, before = 0; base < p.experts; base += 32) {
-      const int e = base + lane;
-      int sum = e < p.experts ? (first_row(p, e + 1) - first_row(p, e) + rows - 1) / rows : 0;
-      for (int d = 1; d < 32; d *= 2) {
-        const int left = __shfl_up_sync(~0u, sum, d);
-        if (lane >= d) sum += left;
-      }
-      if (e < p.experts) first_tile[e + 1] = before + sum;
-      before += __shfl_sync(~0u, sum, 31);
-    }
-  }
-  __syncthreads();
-}
-
-template <int rows>
-__device__ Place place_of(const Product& p, const int* first_tile, int tile, int out_tiles) {
-  int e = 0, end = p.experts;  // first_tile[e] <= tile / out_tiles < first_tile[end]
-  while (end - e > 1) {
-    const int middle = (e + end) / 2;
-    if (first_tile[middle] <= tile / out_tiles) e = middle;
-    else end = middle;
-  }
-  const int count = first_tile[e + 1] - first_tile[e], local = tile - first_tile[e] * out_tiles;
-  const int row = first_row(p, e) + local % count * rows;
-  return {e, row, min(rows, first_row(p, e + 1) - row), local / count * tile_out};
-}
 
 // Chunk c of 16 bytes of row r stands at c ^ (r % 8) of its line, so that neither copies nor ldmatrix meet bank conflicts.
 __device__ std::uint32_t swizzled(int row, int chunk) { return static_cast<std::uint32_t>(row * line + ((chunk ^ (row & 7)) << 4)); }
@@ -254,19 +206,17 @@ __global__ __launch_bounds__(T::threads, T::blocks) void grouped_product(const P
   const auto cluster = cooperative_groups::this_cluster();
   const int blocks = static_cast<int>(cluster.num_blocks()), rank = static_cast<int>(cluster.block_rank());
   auto* first_tile = reinterpret_cast<int*>(memory + T::stages * T::stage_bytes);  // [experts + 1]
-  count_tiles<T::rows>(p, first_tile);
-  const int out_tiles = (p.out + tile_out - 1) / tile_out, tiles = first_tile[p.experts] * out_tiles;
+  count_tiles(p, T::rows, first_tile);
+  const int tiles = first_tile[p.experts] * ((p.out + tile_out - 1) / tile_out);
   const int lines = (p.in_bytes + line - 1) / line;
   for (int tile = static_cast<int>(blockIdx.x) / blocks; tile < tiles; tile += static_cast<int>(gridDim.x) / blocks) {
-    const Place at = place_of<T::rows>(p, first_tile, tile, out_tiles);
+    const Place at = place_of(p, first_tile, tile, {.rows = T::rows, .out = tile_out});
     Sums<T> sums = {};
     multiply<T>(p, at, lines * rank / blocks, lines * (rank + 1) / blocks, memory, sums);
     stage_results<T>(sums, reinterpret_cast<float*>(memory));
     store_results<T>(p, at, reinterpret_cast<float*>(memory));
   }
 }
-
-I ceil_div(I a, I b) { return (a + b - 1) / b; }
 
 // A cluster of up to 8 blocks, the most that every device allows, for each tile if tiles alone do not fill the device: a block wants four lines at
 // least. Only for a single matrix; experts are many.
@@ -282,7 +232,7 @@ void launch(const Product& p, Stream stream) {
   int device = 0, multiprocessors = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
   check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
-  const I tiles = (ceil_div(p.capacity, T::rows) + std::min(p.experts, p.capacity) - 1) * ceil_div(p.out, tile_out);  // at most
+  const I tiles = most_tiles(p, {.rows = T::rows, .out = tile_out});
   const I resident = I{multiprocessors} * T::blocks;
   const int size = cluster_size<T>(p, tiles, resident);
   const auto shared = static_cast<std::size_t>(T::stages * T::stage_bytes + (p.experts + 1) * 4);
@@ -300,10 +250,13 @@ void launch(const Product& p, Stream stream) {
   check(cudaLaunchKernelEx(&config, grouped_product<T>, p), "grouped_gemm");
 }
 
-// Results do not depend on the tile: k is always summed in the same order.
+// From so many rows an expert on grouped_wgmma.cu. It streams weights as fast with fewer, but then its tiles are too few unless most experts have rows.
+constexpr double many_rows = 16;
+
 template <bool fp8>
 void launch_for(double rows, const Product& p, Stream stream) {
-  if (rows <= 16) launch<Tile<fp8, 16, 1, 4, 3>>(p, stream);
+  if (p.offsets && rows >= many_rows) multiply_many<fp8>(p, stream);
+  else if (rows <= 16) launch<Tile<fp8, 16, 1, 4, 3>>(p, stream);
   else if (rows <= 32) launch<Tile<fp8, 32, 1, 5, 2>>(p, stream);
   else if (rows <= 64) launch<Tile<fp8, 64, 1, 4, 2>>(p, stream);
   else launch<Tile<fp8, 128, 2, 6, 1>>(p, stream);
@@ -312,7 +265,7 @@ void launch_for(double rows, const Product& p, Stream stream) {
 bool aligned(const void* p, I bytes) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0 && bytes % 16 == 0; }
 
 // rows: how many an expert, more or less.
-void launch(double rows, I in, I out, const Matrix& a, const Stack& w, const Matrix& c, const std::int32_t* offsets, I capacity, Stream stream) {
+void launch(double rows, I in, I out, const Matrix& a, const Stack& w, const Matrix& c, const std::int32_t* offsets, I capacity, int* drawn, Stream stream) {
   const bool fp8 = a.type == DType::fp8_row;
   const I bytes = fp8 ? 1 : 2;
   assert(w.first.type == (fp8 ? DType::fp8_block : DType::bf16) && (fp8 || a.type == DType::bf16) && (c.type == DType::bf16 || c.type == DType::fp32));
@@ -336,21 +289,24 @@ void launch(double rows, I in, I out, const Matrix& a, const Stack& w, const Mat
                   .in_bytes = static_cast<int>(in * bytes),
                   .out = static_cast<int>(out),
                   .fp32 = c.type == DType::fp32,
-                  .vectors = aligned(c.data, c.stride * 2)};
+                  .vectors = aligned(c.data, c.stride * 2),
+                  .drawn = drawn};
   fp8 ? launch_for<true>(rows, p, stream) : launch_for<false>(rows, p, stream);
 }
 
 }  // namespace
 
-void grouped_gemm(const model_spec::GroupedGemm<I>& op, const Matrix& a, const ExpertRows& rows, const Stack& w, const Matrix& c, Stream stream) {
-  assert(op.experts == w.count && op.experts == rows.experts && op.activation == a.type && op.weight == w.first.type && c.type == DType::bf16);
+void grouped_gemm(const model_spec::GroupedGemm<I>& op, const Matrix& a, const ExpertRows& rows, const Stack& w, const Matrix& c, const Workspace& workspace,
+                  Stream stream) {
+  assert(workspace.bytes >= grouped_workspace && op.experts == w.count && op.experts == rows.experts && op.activation == a.type && op.weight == w.first.type &&
+         c.type == DType::bf16);
   const double mean = op.active > 0 ? op.rows / op.active : static_cast<double>(op.capacity) / static_cast<double>(op.experts);
-  launch(mean, op.in, op.out, a, w, c, rows.offsets, op.capacity, stream);
+  launch(mean, op.in, op.out, a, w, c, rows.offsets, op.capacity, static_cast<int*>(workspace.data), stream);
 }
 
 void gemm_of_few(const model_spec::Gemm<I>& op, const Matrix& a, const Matrix& w, const Matrix& c, Stream stream) {
   assert(op.activation == a.type && op.weight == w.type && op.output == c.type);
-  launch(static_cast<double>(op.tokens), op.in, op.out, a, {.first = w, .count = 1}, c, nullptr, op.tokens, stream);
+  launch(static_cast<double>(op.tokens), op.in, op.out, a, {.first = w, .count = 1}, c, nullptr, op.tokens, nullptr, stream);
 }
 
 }  // namespace fathom::kernels::cuda

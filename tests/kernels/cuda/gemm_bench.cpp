@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <functional>
 #include <random>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -51,18 +52,28 @@ std::vector<std::uint8_t> random_codes() {
   for (auto& c : codes) c = static_cast<std::uint8_t>((random() & 0x80) | random() % 0x40);
   return codes;
 }
+// The same of bf16, two bytes a number: 0.125 to 1.99 and their negatives.
+std::vector<std::uint8_t> random_bf16() {
+  std::mt19937 random(1);
+  std::vector<std::uint8_t> bytes((1 << 24) + 2);
+  for (std::size_t i = 0; i < bytes.size(); i += 2) {
+    bytes[i] = static_cast<std::uint8_t>(random());
+    bytes[i + 1] = static_cast<std::uint8_t>((random() & 0x80) | (0x3e + random() % 2));
+  }
+  return bytes;
+}
 
 I ceil_div(I a, I b) { return (a + b - 1) / b; }
 I ceil4(I n) { return ceil_div(n, 4) * 4; }
 
-// `count` fp8 matrices, one after the other.
+// `count` matrices of fp8 or bf16, one after the other.
 struct Operand {
   Operand(DType type, I rows, I columns, I count, const std::vector<std::uint8_t>& codes)
       : groups(ceil_div(columns, 128)),
         scale_stride(type == DType::fp8_row ? ceil4(rows) : ceil4(groups)),
         scale_step(scale_stride * (type == DType::fp8_row ? groups : ceil_div(rows, 128))),
         step(type == DType::fp8_row ? ceil4(rows) * columns : rows * columns),
-        data(step * count),
+        data(step * count * (type == DType::bf16 ? 2 : 1)),
         scales(scale_step * count * 4),
         first{type, rows, columns, columns, data.as<>(), scales.as<float>(), scale_stride} {
     data.fill(codes);
@@ -136,30 +147,47 @@ void bench_gemm(bool few, const std::vector<std::uint8_t>& codes) {
   }
 }
 
-// The experts of DeepSeek-V3.2 on one device, each with as many rows; one set of weights is far more than the L2.
-void bench_grouped(const std::vector<std::uint8_t>& codes) {
-  constexpr I experts = 256;
+// Rows of each expert, `each` on average: all the same, or from 0 to twice as many.
+std::vector<std::int32_t> offsets_of(I experts, I each, bool equal) {
+  std::mt19937 random(2);
+  std::vector<double> upto{0};
+  for (I e = 0; e < experts; ++e) upto.push_back(upto.back() + (equal ? 1 : static_cast<double>(random() % 1000)));
+  std::vector<std::int32_t> offsets;
+  for (const double u : upto) offsets.push_back(static_cast<std::int32_t>(u / upto.back() * static_cast<double>(experts * each)));
+  return offsets;
+}
+
+struct Load {
+  I each;
+  bool equal = true;
+};
+
+// Some experts of DeepSeek-V3.2; one set of weights is far more than the L2.
+void bench_grouped(DType type, I experts, const std::vector<Load>& loads, const std::vector<std::uint8_t>& codes) {
+  const DType weights = type == DType::bf16 ? type : DType::fp8_block;
   for (const auto& [out, in] : {std::pair<I, I>{4096, 7168}, {7168, 2048}}) {
-    const Operand w(DType::fp8_block, out, in, experts, codes);
-    for (const I each : {1, 4, 8, 32, 128, 512}) {
+    const Operand w(weights, out, in, experts, codes);
+    for (const auto& [each, equal] : loads) {
+      const std::string name = std::string(equal ? "grouped_" : "unequal_") + (type == DType::bf16 ? "bf16" : "fp8");
       const I rows = experts * each;
-      const Operand a(DType::fp8_row, rows, in, 1, codes);
-      const Buffer c(rows * out * 2), offsets((experts + 1) * 4);
-      std::vector<std::int32_t> first(experts + 1);
-      for (std::size_t e = 0; e < first.size(); ++e) first[e] = static_cast<std::int32_t>(e) * static_cast<std::int32_t>(each);
+      const Operand a(type, rows, in, 1, codes);
+      const Buffer c(rows * out * 2), offsets((experts + 1) * 4), workspace(grouped_workspace);
+      const auto first = offsets_of(experts, each, equal);
       check(cudaMemcpy(offsets.as<>(), first.data(), first.size() * 4, cudaMemcpyHostToDevice), "cudaMemcpy");
       const model_spec::GroupedGemm<I> op{.capacity = rows,
                                           .experts = experts,
                                           .in = in,
                                           .out = out,
                                           .rows = static_cast<double>(rows),
-                                          .active = experts,
-                                          .largest = static_cast<double>(each)};
+                                          .active = static_cast<double>(experts),
+                                          .largest = static_cast<double>(each),
+                                          .weight = weights,
+                                          .activation = type};
       const double time = seconds(3, [&](I, Stream s) {
         grouped_gemm(op, a.first, {.experts = experts, .capacity = rows, .offsets = offsets.as<std::int32_t>()}, {w.first, experts, w.step, w.scale_step},
-                     {DType::bf16, rows, out, out, c.as<>()}, s);
+                     {DType::bf16, rows, out, out, c.as<>()}, {workspace.as<>(), grouped_workspace}, s);
       });
-      print("grouped_gemm", out, in, rows, time, model_spec::cost_of(op));
+      print(name.c_str(), out, in, rows, time, model_spec::cost_of(op));
     }
   }
 }
@@ -173,7 +201,10 @@ int main(int count, char** arguments) try {
   const auto codes = random_codes();
   if (only.empty() || only == "gemm") bench_gemm(false, codes);
   if (only.empty() || only == "few") bench_gemm(true, codes);
-  if (only.empty() || only == "grouped") bench_grouped(codes);
+  if (only.empty() || only == "grouped") {
+    bench_grouped(DType::fp8_row, 256, {{1}, {4}, {8}, {32}, {64}, {128}, {512}, {16, false}, {32, false}, {128, false}, {512, false}}, codes);
+    bench_grouped(DType::bf16, 128, {{128}, {128, false}, {512, false}}, random_bf16());
+  }
 } catch (const std::exception& e) {
   std::fprintf(stderr, "%s\n", e.what());
   return 1;
