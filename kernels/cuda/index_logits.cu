@@ -8,7 +8,8 @@
 //
 // e4m3 numbers are multiplied as fp16, which holds them exactly. So does mma.m16n8k32.e4m3 on sm_90, by two conversions of every operand at every use
 // (seen in its code); here a query is converted once. Products are exact and summed in fp32, unlike those of the fp8 wgmma, which keeps fewer bits:
-// logits agree with kernels/cpu/index_logits.h to 1e-5 of the largest.
+// logits agree with kernels/cpu/index_logits.h to 1e-5 of the largest. V3.2's size has a faster kernel in index_logits_wgmma.cu; this one takes the others,
+// and keys in bf16.
 //
 // Floor: keys read once at the memory's rate (decode), 2 * heads * dims FLOP a pair (prefill) at the tensor cores' rate for fp16, half of that for fp8.
 #include "kernels/cuda/index_logits.h"
@@ -19,6 +20,7 @@
 
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/index_logits_wgmma.h"
 #include "kernels/cuda/tensor_core.cuh"
 
 namespace fathom::kernels::cuda {
@@ -288,6 +290,7 @@ void index_logits(const model_spec::IndexLogits<std::int64_t>& op, std::int64_t 
   assert(q.type == cache.type && q.columns == op.dims && cache.dims == op.dims && q.rows >= tokens * op.heads);
   assert(w.type == DType::fp32 && w.columns == op.heads && logits.type == DType::fp32 && logits.columns >= context.max_visible);
   if (tokens == 0) return;
+  if (index_logits_take_wgmma(op, cache)) return index_logits_wgmma(op, tokens, factor, q, w, cache, context, logits, stream);
   const int tile = op.new_tokens >= 8 ? 8 : op.new_tokens >= 4 ? 4 : op.new_tokens >= 2 ? 2 : 1;
   const Scores s{q, w, logits, cache, context, tokens, static_cast<int>(op.heads), tile, 1, factor};
   if (cache.type == DType::fp8_row) return launch_dims<DType::fp8_row>(s, stream);

@@ -61,4 +61,10 @@ inline CUtensorMap tensor_of(const ByteStack& s, int box_rows) {
   return tensor;
 }
 
+// `bytes`, a multiple of 16, from and to multiples of 16.
+__device__ inline void copy_bytes(std::uint32_t to, const void* from, int bytes, std::uint32_t barrier) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to), "l"(from), "r"(bytes), "r"(barrier)
+               : "memory");
+}
+
 }  // namespace fathom::kernels::cuda
