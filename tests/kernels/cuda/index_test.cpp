@@ -308,11 +308,53 @@ TEST_F(TopK, AroundTheCountThatIsChosen) {
 TEST_F(TopK, OfLongRows) {
   for (const I length : {16'385, 100'000, 131'072}) expect_choice_of_cpu({2048, 131'072, hard_rows(length)});
   expect_choice_of_cpu({2048, 131'072, {row_by(100'000, [](I i) { return i < 70'000 ? 1.0f : 0.5f; })}});  // 70000 candidates
+  expect_choice_of_cpu({2048, 500'000, {random_row(499'999, 3), row_by(499'999, [](I i) { return i % 3; })}});
 }
 
-// Parts beyond what shared memory holds are read again.
-TEST_F(TopK, OfRowsThatDoNotFitIntoSharedMemory) {
-  expect_choice_of_cpu({2048, 500'000, {random_row(499'999, 3), row_by(499'999, [](I i) { return i % 3; })}});
+TEST_F(TopK, OfManyLongRows) {
+  Choice x{2048, 20'000, {}};
+  for (const I length : {6143, 6144, 6145, 8193, 16'384, 16'389, 19'999})
+    for (auto& row : hard_rows(length)) x.rows.push_back(std::move(row));
+  for (unsigned i = 0; i < 200; ++i) x.rows.push_back(random_row(20'000 - I{i} * 61, i));
+  expect_choice_of_cpu(x);
+}
+
+// Every so many quads stand numbers unlike the others: a sample of those alone, or of none of them, suggests a bound that is too high or too low.
+std::vector<std::vector<float>> misleading_rows(I length) {
+  std::vector<std::vector<float>> rows;
+  for (const I period : {4, 8, 16, 32, 64, 128})
+    for (const float other : {-1.0f, 1.0f}) {
+      const auto unlike = [&](I i) { return i / 4 % period == 0; };
+      rows.push_back(row_by(length, [&](I i) { return (unlike(i) ? other : 0.0f) + 1e-6f * static_cast<float>(i * 7919 % length); }));
+      rows.push_back(row_by(length, [&](I i) { return unlike(i) ? other : 0.0f; }));
+      rows.push_back(row_by(length, [&](I i) { return unlike(i) ? 1e6f * other : static_cast<float>(i); }));
+    }
+  return rows;
+}
+
+// Few rows have several blocks each, many have one.
+TEST_F(TopK, OfRowsWhoseSampleMisleads) {
+  for (const I length : {16'384, 65'536, 131'072}) expect_choice_of_cpu({2048, length, misleading_rows(length)});
+  Choice x{2048, 32'768, {}};
+  for (const I length : {16'384, 30'000, 32'768})
+    for (int i = 0; i < 4; ++i)
+      for (auto& row : misleading_rows(length)) x.rows.push_back(std::move(row));
+  expect_choice_of_cpu(x);
+}
+
+TEST_F(TopK, OfOtherCounts) {
+  for (const I topk : {1, 100, 3000, 16'384})
+    for (const I length : {16'385, 70'000}) {
+      Choice x{topk, 70'000, {random_row(length, 1), row_by(length, [](I) { return 1.5f; }), row_by(length, [](I i) { return i % 1000; })}};
+      expect_choice_of_cpu(x);
+      for (unsigned i = 0; i < 70; ++i) x.rows.push_back(random_row(length - I{i}, i));
+      expect_choice_of_cpu(x);
+    }
+}
+
+TEST_F(TopK, IsTheSameAgain) {
+  const Choice x{2048, 70'000, {random_row(70'000, 1), random_row(65'536, 2), row_by(70'000, [](I i) { return i % 100; })}};
+  EXPECT_EQ(on_device(x), on_device(x));
 }
 
 TEST_F(TopK, OfManyRowsOfDifferentLengths) {
@@ -334,6 +376,30 @@ TEST_F(TopK, NotANumberComesLast) {
   const std::vector<float> row{nan, -1, -nan, -infinity, nan, 4};
   EXPECT_THAT(on_device(Choice{3, 8, {row}}), ElementsAreArray({1, 3, 5}));
   EXPECT_THAT(on_device(Choice{5, 8, {row}}), ElementsAreArray({0, 1, 2, 3, 5}));
+}
+
+// Rows of few and of many numbers, some of them below all others: the CPU sees less than those instead of what is not a number.
+TEST_F(TopK, NotANumberComesLastInLongRows) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  for (const I length : {5000, 20'000, 131'072})
+    for (const I copies : {1, 50}) {
+      if (length > 20'000 && copies > 1) continue;
+      Choice x{2048, length, {}}, expected = x;
+      for (const I every : {2, 100, 1 << 20})
+        for (I copy = 0; copy < copies; ++copy) {
+          const auto numbers = random_row(length, static_cast<unsigned>(every + copy));
+          for (const bool most : {false, true}) {
+            const auto is_nan = [&](I i) { return (i % every == every / 2) != most; };
+            x.rows.push_back(row_by(length, [&](I i) { return is_nan(i) ? (i % 3 ? nan : -nan) : numbers[static_cast<std::size_t>(i)]; }));
+            expected.rows.push_back(row_by(length, [&](I i) { return is_nan(i) ? -infinity : numbers[static_cast<std::size_t>(i)]; }));
+          }
+        }
+      const auto chosen = on_device(x);
+      for (std::size_t r = 0; r < x.rows.size(); ++r) {
+        const auto first = chosen.begin() + static_cast<std::ptrdiff_t>(r) * x.topk;
+        ASSERT_EQ(std::vector<std::int32_t>(first, first + x.topk), on_cpu(expected.rows[r], x.topk)) << "row " << r << " of " << length;
+      }
+    }
 }
 
 }  // namespace
