@@ -10,7 +10,8 @@ std::int64_t mha_workspace(std::int64_t tokens, std::int64_t keys);
 
 // Expanded keys and values. q bf16[tokens * heads, nope + rope], kv bf16[keys * heads, nope + v], k_pe bf16[keys, rope] (a slice); the keys of
 // sequence s stand at rows first_key[s] ...; chosen int32[tokens, topk] as top_k leaves it, if op.masked (else null data): a query sees only those;
-// o bf16[tokens * heads, v]. Tensor cores, fp32 softmax. nope, rope, v multiples of 8, nope + rope at most 192, v at most 128.
+// o bf16[tokens * heads, v]. Tensor cores, fp32 softmax. nope, rope, v multiples of 8, nope + rope at most 192, v at most 128. Fastest at 128 + 64 and
+// 128 with o in rows of 16 bytes, where kv.rows / heads also bounds what is read of k_pe.
 void dense_mha(const model_spec::DenseMha<std::int64_t>& op, std::int64_t tokens, float scale, const Matrix& q, const Matrix& kv, const Matrix& k_pe,
                const Context& context, const std::int32_t* first_key, const Matrix& chosen, const Workspace& workspace, const Matrix& o, Stream);
 

@@ -5,29 +5,17 @@
 //
 // A block takes 128 queries of one head and 64 keys of one sequence a step, with the softmax of the steps so far in registers; a warp takes 32 of the
 // queries. Keys of the next step come while values are added up, values while keys are scored. Queries of several sequences go through the keys of
-// each in turn: those of another one are masked. Chosen keys become a bit each in the workspace, once for all heads.
+// each in turn: those of another one are masked. Chosen keys become a bit each in the workspace, once for all heads. This kernel serves any widths; those
+// of V3.2 have one on wgmma (mha_wgmma.cu).
 #include "kernels/cuda/attention.h"
 
-#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/mha.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
 
-using Bf16 = __nv_bfloat16;
-
 constexpr int warps = 4, threads = 32 * warps, warp_queries = 32, block_queries = warps * warp_queries;
 constexpr int query_tiles = warp_queries / 16, key_tiles = block_keys / 8;  // of a warp's scores
-
-struct Problem {
-  const Bf16 *q, *kv, *k_pe;
-  Bf16* o;
-  std::int64_t q_stride, kv_stride, k_pe_stride, o_stride;
-  int tokens, heads, nope, rope, v;
-  float factor;  // scale * log2 e
-  const std::int32_t *sequence, *visible, *first_key;
-  const std::uint64_t* chosen;  // [tokens, steps] a bit for each key, if masked
-  int steps;                    // of the longest sequence
-};
 
 // The widths that a kernel is made for; narrower rows are padded with zeros.
 template <int width_, int v_, bool masked_>
@@ -45,35 +33,9 @@ struct alignas(128) Shared {
   std::int32_t sequence[block_queries], visible[block_queries];
 };
 
-// One step of a block: keys `key` .. of the sequence that queries first .. last belong to; past the end key >= keys.
-struct Step {
-  int first = 0, last = 0, key = 0, keys = 0;
-
-  [[nodiscard]] __device__ bool exists() const { return key < keys; }
-  [[nodiscard]] __device__ bool has(int query) const { return query >= first && query < last; }
-};
-
-// The first step of the queries from `first` on that belong to one sequence. All lanes together.
-template <class S>
-__device__ Step sequence_steps(const Shared<S>& s, int first, int queries) {
-  int last = queries, keys = 0;
-  for (int i = static_cast<int>(lane_id()); i < queries; i += 32)
-    if (i >= first && s.sequence[i] != s.sequence[first]) last = min(last, i);
-  last = __reduce_min_sync(all_lanes, last);
-  for (int i = static_cast<int>(lane_id()); i < last; i += 32)
-    if (i >= first) keys = max(keys, s.visible[i]);
-  return {first, last, 0, __reduce_max_sync(all_lanes, keys)};
-}
-template <class S>
-__device__ Step next_step(const Shared<S>& s, Step step, int queries) {
-  step.key += block_keys;
-  while (!step.exists() && step.last < queries) step = sequence_steps(s, step.last, queries);
-  return step;
-}
-
 // Queries first .. first + block_queries of one head; zeros beyond the last.
 template <class S>
-__device__ void copy_queries(const Problem& p, Shared<S>& s, int first, int queries, int head) {
+__device__ void copy_queries(const MhaProblem& p, Shared<S>& s, int first, int queries, int head) {
   for (int i = static_cast<int>(threadIdx.x) / 8; i < block_queries; i += threads / 8) {
     const Bf16* row = p.q + (std::int64_t{first + min(i, queries - 1)} * p.heads + head) * p.q_stride;
 #pragma unroll
@@ -86,7 +48,7 @@ __device__ void copy_queries(const Problem& p, Shared<S>& s, int first, int quer
 
 // visit(i, key): eight threads for each key i of the step; key is its row, clamped to those that exist.
 template <class Visit>
-__device__ void each_key(const Problem& p, const std::int32_t* sequence, const Step& step, Visit visit) {
+__device__ void each_key(const MhaProblem& p, const std::int32_t* sequence, const MhaStep& step, Visit visit) {
   const std::int64_t first = p.first_key[sequence[step.first]];
 #pragma unroll
   for (int i = static_cast<int>(threadIdx.x) / 8; i < block_keys; i += threads / 8)
@@ -94,7 +56,7 @@ __device__ void each_key(const Problem& p, const std::int32_t* sequence, const S
 }
 
 template <class S>
-__device__ void copy_keys(const Problem& p, Shared<S>& s, const Step& step, int head) {
+__device__ void copy_keys(const MhaProblem& p, Shared<S>& s, const MhaStep& step, int head) {
   each_key(p, s.sequence, step, [&](int i, std::int64_t key, bool exists) {
     const Bf16 *nope = p.kv + (key * p.heads + head) * p.kv_stride, *rope = p.k_pe + key * p.k_pe_stride;
 #pragma unroll
@@ -107,7 +69,7 @@ __device__ void copy_keys(const Problem& p, Shared<S>& s, const Step& step, int 
   });
 }
 template <class S>
-__device__ void copy_values(const Problem& p, Shared<S>& s, const Step& step, int head) {
+__device__ void copy_values(const MhaProblem& p, Shared<S>& s, const MhaStep& step, int head) {
   each_key(p, s.sequence, step, [&](int i, std::int64_t key, bool exists) {
     const Bf16* row = p.kv + (key * p.heads + head) * p.kv_stride + p.nope;
 #pragma unroll
@@ -122,9 +84,9 @@ __device__ void copy_values(const Problem& p, Shared<S>& s, const Step& step, in
 struct Chosen {
   std::uint32_t low = 0, high = 0;
 
-  __device__ void load(const Problem& p, const Step& step, int first_token, int first_query) {
+  __device__ void load(const MhaProblem& p, const MhaStep& step, int first_token, int first_query) {
     const int query = first_query + static_cast<int>(lane_id());
-    const std::uint64_t bits = step.has(query) ? __ldg(p.chosen + std::int64_t{first_token + query} * p.steps + step.key / block_keys) : 0;
+    const std::uint64_t bits = step.has(query) ? __ldg(p.chosen + std::int64_t{first_token + query} * p.words + step.key / word_keys) : 0;
     low = static_cast<std::uint32_t>(bits);
     high = static_cast<std::uint32_t>(bits >> 32);
   }
@@ -164,7 +126,7 @@ struct Running {
 
 // Scores of keys that query 8 * i + lane / 4 of the warp does not see become -inf.
 template <class S>
-__device__ void mask(const Shared<S>& s, const Step& step, const Chosen& chosen, int i, float (&scores)[key_tiles][4]) {
+__device__ void mask(const Shared<S>& s, const MhaStep& step, const Chosen& chosen, int i, float (&scores)[key_tiles][4]) {
   const int lane = static_cast<int>(lane_id()), in_warp = 8 * i + lane / 4, column = lane % 4 * 2, half = i % 2;
   if constexpr (S::masked) {
     const std::uint32_t low = __shfl_sync(all_lanes, chosen.low, in_warp) >> column, high = __shfl_sync(all_lanes, chosen.high, in_warp) >> column;
@@ -228,7 +190,7 @@ __device__ void accumulate(const Shared<S>& s, const Scores& scores, Sums<S>& o)
 }
 
 template <class S>
-__device__ void store(const Problem& p, int first_token, int queries, int head, const Running& running, const Sums<S>& o) {
+__device__ void store(const MhaProblem& p, int first_token, int queries, int head, const Running& running, const Sums<S>& o) {
   const int lane = static_cast<int>(lane_id()), column = lane % 4 * 2;
 #pragma unroll
   for (int i = 0; i < 2 * query_tiles; ++i) {
@@ -245,7 +207,7 @@ __device__ void store(const Problem& p, int first_token, int queries, int head, 
 
 // Grid: tiles of queries, the last and longest first, x heads. Two blocks a multiprocessor, one's softmax beside the other's products.
 template <class S>
-__global__ void __launch_bounds__(threads, 2) attend(const __grid_constant__ Problem p) {
+__global__ void __launch_bounds__(threads, 2) attend(const __grid_constant__ MhaProblem p) {
   extern __shared__ __align__(128) std::byte memory[];
   auto& s = *reinterpret_cast<Shared<S>*>(memory);
   const int first_token = static_cast<int>(gridDim.x - 1 - blockIdx.x) * block_queries, queries = min(block_queries, p.tokens - first_token);
@@ -257,7 +219,8 @@ __global__ void __launch_bounds__(threads, 2) attend(const __grid_constant__ Pro
   }
   __syncthreads();
 
-  Step step = next_step(s, {}, queries);
+  const MhaQueries all{s.sequence, s.visible, queries};
+  MhaStep step = all.after({}, block_keys);
   Sums<S> o = {};
   Running running;
 #pragma unroll
@@ -273,7 +236,7 @@ __global__ void __launch_bounds__(threads, 2) attend(const __grid_constant__ Pro
     if constexpr (S::masked) chosen.load(p, step, first_token, static_cast<int>(threadIdx.x) / 32 * warp_queries);
     Scores scores = {};
     score(s, scores);
-    const Step next = next_step(s, step, queries);
+    const MhaStep next = all.after(step, block_keys);
     __syncthreads();
     if (next.exists()) copy_keys(p, s, next, head);
     commit_copies();
@@ -293,7 +256,7 @@ __global__ void __launch_bounds__(threads, 2) attend(const __grid_constant__ Pro
 
 // Grid: tokens x slices of a row of bits, which take shape in shared memory; indices out of their slice are left to the other blocks.
 constexpr int slice_keys = 1 << 15, bit_threads = 256;
-__global__ void __launch_bounds__(bit_threads) set_bits(const std::int32_t* indices, std::int64_t stride, int topk, std::uint64_t* bits, int steps) {
+__global__ void __launch_bounds__(bit_threads) set_bits(const std::int32_t* indices, std::int64_t stride, int topk, std::uint64_t* bits, int row_words) {
   __shared__ std::uint32_t words[slice_keys / 32];
   const int tid = static_cast<int>(threadIdx.x), first = static_cast<int>(blockIdx.y) * slice_keys;
   for (int i = tid; i < slice_keys / 32; i += bit_threads) words[i] = 0;
@@ -304,36 +267,37 @@ __global__ void __launch_bounds__(bit_threads) set_bits(const std::int32_t* indi
     if (row[i] >= 0 && key >= 0 && key < slice_keys) atomicOr(words + key / 32, 1u << key % 32);
   }
   __syncthreads();
-  const int first_step = first / block_keys, count = min(slice_keys / block_keys, steps - first_step);
-  for (int i = tid; i < count; i += bit_threads) bits[std::int64_t{blockIdx.x} * steps + first_step + i] = std::uint64_t{words[2 * i + 1]} << 32 | words[2 * i];
+  const int first_word = first / word_keys, count = min(slice_keys / word_keys, row_words - first_word);
+  std::uint64_t* to = bits + std::int64_t{blockIdx.x} * row_words + first_word;
+  for (int i = tid; i < count; i += bit_threads) to[i] = std::uint64_t{words[2 * i + 1]} << 32 | words[2 * i];
 }
 
-void launch_bits(const Matrix& chosen, std::int64_t tokens, std::int64_t steps, void* bits, Stream stream) {
-  constexpr std::int64_t slice_steps = slice_keys / block_keys;
-  const dim3 grid(static_cast<unsigned>(tokens), static_cast<unsigned>((steps + slice_steps - 1) / slice_steps));
+void launch_bits(const Matrix& chosen, std::int64_t tokens, std::int64_t words, void* bits, Stream stream) {
+  constexpr std::int64_t slice_words = slice_keys / word_keys;
+  const dim3 grid(static_cast<unsigned>(tokens), static_cast<unsigned>((words + slice_words - 1) / slice_words));
   set_bits<<<grid, bit_threads, 0, stream>>>(static_cast<const std::int32_t*>(chosen.data), chosen.stride, static_cast<int>(chosen.columns),
-                                             static_cast<std::uint64_t*>(bits), static_cast<int>(steps));
+                                             static_cast<std::uint64_t*>(bits), static_cast<int>(words));
   check_launch("dense_mha: bits of the chosen keys");
 }
 
 template <class S>
-void launch(const Problem& p, Stream stream) {
+void launch(const MhaProblem& p, Stream stream) {
   check(cudaFuncSetAttribute(attend<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(Shared<S>)), "dense_mha");
   const dim3 grid(static_cast<unsigned>((p.tokens + block_queries - 1) / block_queries), static_cast<unsigned>(p.heads));
   attend<S><<<grid, threads, sizeof(Shared<S>), stream>>>(p);
   check_launch("dense_mha");
 }
 template <int width, int v>
-void launch(const Problem& p, Stream stream) {
+void launch(const MhaProblem& p, Stream stream) {
   p.chosen ? launch<Shape<width, v, true>>(p, stream) : launch<Shape<width, v, false>>(p, stream);
 }
 
-// Steps through the keys of a sequence.
-std::int64_t steps_of(std::int64_t keys) { return (keys + block_keys - 1) / block_keys; }
+// Of a row of bits: 16 bytes together.
+std::int64_t words_of(std::int64_t keys) { return (keys + 2 * word_keys - 1) / (2 * word_keys) * 2; }
 
 }  // namespace
 
-std::int64_t mha_workspace(std::int64_t tokens, std::int64_t keys) { return tokens * steps_of(keys) * static_cast<std::int64_t>(sizeof(std::uint64_t)); }
+std::int64_t mha_workspace(std::int64_t tokens, std::int64_t keys) { return tokens * words_of(keys) * static_cast<std::int64_t>(sizeof(std::uint64_t)); }
 
 void dense_mha(const model_spec::DenseMha<std::int64_t>& op, std::int64_t tokens, float scale, const Matrix& q, const Matrix& kv, const Matrix& k_pe,
                const Context& context, const std::int32_t* first_key, const Matrix& chosen, const Workspace& workspace, const Matrix& o, Stream stream) {
@@ -342,28 +306,30 @@ void dense_mha(const model_spec::DenseMha<std::int64_t>& op, std::int64_t tokens
   assert(q.stride % 8 == 0 && kv.stride % 8 == 0 && k_pe.stride % 8 == 0 && o.stride % 2 == 0 && (!op.masked || chosen.data));
   assert(!op.masked || workspace.bytes >= mha_workspace(tokens, context.max_visible));
   if (tokens == 0) return;
-  const std::int64_t steps = steps_of(context.max_visible);
-  if (op.masked) launch_bits(chosen, tokens, steps, workspace.data, stream);
-  const Problem p{.q = static_cast<const Bf16*>(q.data),
-                  .kv = static_cast<const Bf16*>(kv.data),
-                  .k_pe = static_cast<const Bf16*>(k_pe.data),
-                  .o = static_cast<Bf16*>(o.data),
-                  .q_stride = q.stride,
-                  .kv_stride = kv.stride,
-                  .k_pe_stride = k_pe.stride,
-                  .o_stride = o.stride,
-                  .tokens = static_cast<int>(tokens),
-                  .heads = static_cast<int>(op.heads),
-                  .nope = static_cast<int>(op.nope),
-                  .rope = static_cast<int>(op.rope),
-                  .v = static_cast<int>(op.v),
-                  .factor = scale * log2_e,
-                  .sequence = context.sequence,
-                  .visible = context.visible,
-                  .first_key = first_key,
-                  .chosen = op.masked ? static_cast<const std::uint64_t*>(workspace.data) : nullptr,
-                  .steps = static_cast<int>(steps)};
-  if (width <= 64 && op.v <= 64) launch<64, 64>(p, stream);
+  const std::int64_t words = words_of(context.max_visible);
+  if (op.masked) launch_bits(chosen, tokens, words, workspace.data, stream);
+  const MhaProblem p{.q = static_cast<const Bf16*>(q.data),
+                     .kv = static_cast<const Bf16*>(kv.data),
+                     .k_pe = static_cast<const Bf16*>(k_pe.data),
+                     .o = static_cast<Bf16*>(o.data),
+                     .q_stride = q.stride,
+                     .kv_stride = kv.stride,
+                     .k_pe_stride = k_pe.stride,
+                     .o_stride = o.stride,
+                     .keys = kv.rows / op.heads,
+                     .tokens = static_cast<int>(tokens),
+                     .heads = static_cast<int>(op.heads),
+                     .nope = static_cast<int>(op.nope),
+                     .rope = static_cast<int>(op.rope),
+                     .v = static_cast<int>(op.v),
+                     .factor = scale * log2_e,
+                     .sequence = context.sequence,
+                     .visible = context.visible,
+                     .first_key = first_key,
+                     .chosen = op.masked ? static_cast<const std::uint64_t*>(workspace.data) : nullptr,
+                     .words = static_cast<int>(words)};
+  if (mha_fits_wgmma(p)) mha_on_wgmma(p, stream);
+  else if (width <= 64 && op.v <= 64) launch<64, 64>(p, stream);
   else if (width <= 128) launch<128, 128>(p, stream);
   else launch<192, 128>(p, stream);
 }

@@ -113,8 +113,10 @@ class DenseMhaOnDevice : public OnDevice, public testing::WithParamInterface<std
     const auto& [sizes, batch] = GetParam();
     const auto& [heads, nope, rope, v] = sizes;
     const Where w(batch);
-    const Array q = cpu::random_array(bf16, w.tokens * heads, nope + rope, 1), kv = cpu::random_array(bf16, w.keys * heads, nope + v, 2),
-                keys = cpu::random_array(bf16, w.keys, 64 + rope, 3);
+    const Array q = cpu::random_array(bf16, w.tokens * heads, nope + rope, 1), keys = cpu::random_array(bf16, w.keys, 64 + rope, 3);
+    Array kv = cpu::random_array(bf16, w.keys * heads, nope + v, 2);
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      for (I c = 0; c < nope + v; ++c) kv.set((w.first_key[i] + batch[i].keys()) * heads, c, std::numeric_limits<float>::quiet_NaN());  // nobody's row
     Array naive(fp32, w.tokens * heads, v);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const I first = w.first_key[i], n = batch[i].keys(), token = w.first_token[i], tokens = batch[i].new_tokens;
@@ -148,7 +150,45 @@ INSTANTIATE_TEST_SUITE_P(Sizes, DenseMhaOnDevice,
                          testing::Combine(testing::Values(Heads{3, 128, 64, 128}, Heads{2, 32, 16, 24}, Heads{2, 64, 32, 64}, Heads{1, 64, 64, 64},
                                                           Heads{5, 40, 24, 64}),
                                           testing::Values(Sequences{{1, 0}}, Sequences{{300, 0}}, Sequences{{64, 64}, {64, 0}, {128, 1}},
-                                                          Sequences{{5, 0}, {1, 200}, {130, 70}, {2, 62}, {3, 0}, {129, 3}})));
+                                                          Sequences{{5, 0}, {1, 200}, {130, 70}, {2, 62}, {3, 0}, {129, 3}}, Sequences{{150, 700}, {90, 0}})));
+
+// V3.2's widths have a kernel of their own; eight columns of v fewer have the other one, which must come to the same in those that are left. More heads
+// than are taken at a time, and more steps than are copied ahead.
+class MhaKernels : public OnDevice, public testing::WithParamInterface<bool> {};
+TEST_P(MhaKernels, Agree) {
+  constexpr I heads = 18, nope = 128, rope = 64, v = 128, fewer = v - 8;
+  const Sequences batch{{700, 300}, {3, 1500}, {400, 0}};
+  const Where w(batch);
+  const OnDeviceWhere on(w);
+  const DeviceMatrix q(cpu::random_array(bf16, w.tokens * heads, nope + rope, 1)), kv(cpu::random_array(bf16, w.keys * heads, nope + v, 2)),
+      k_pe(cpu::random_array(bf16, w.keys, rope, 3)), chosen(some_positions(w, GetParam() ? 400 : 1));
+  const I bytes = GetParam() ? mha_workspace(w.tokens, w.max_visible) : 0;
+  const Memory bits(static_cast<std::size_t>(bytes) + 1);
+  const auto run = [&](I columns) {
+    const model_spec::DenseMha<I> op{.sequences = 1, .new_tokens = w.tokens, .heads = heads, .nope = nope, .rope = rope, .v = columns, .masked = GetParam()};
+    return repeated(w.tokens * heads, columns, [&](const Matrix& to) {
+      dense_mha(op, w.tokens, spread(nope + rope), q.view(), kv.slice(0, nope + columns), k_pe.view(), on.context(), on.first_key.as<std::int32_t>(),
+                GetParam() ? chosen.view() : Matrix{}, {bits.get(), bytes}, to, nullptr);
+    });
+  };
+  const Array all = run(v), other = run(fewer);
+  EXPECT_LE(relative_error(all.slice(0, fewer), other), tolerance);
+}
+INSTANTIATE_TEST_SUITE_P(Masked, MhaKernels, testing::Bool());
+
+class MhaWithoutKeys : public OnDevice {};
+TEST_F(MhaWithoutKeys, GivesZeros) {
+  constexpr I heads = 2, tokens = 130;
+  const DeviceMatrix q(cpu::random_array(bf16, tokens * heads, 192, 1)), kv(cpu::random_array(bf16, heads, 256, 2)), k_pe(cpu::random_array(bf16, 1, 64, 3));
+  const Memory zeros = upload(std::vector<std::int32_t>(tokens));
+  for (const I v : {128, 120}) {
+    const DeviceMatrix o(bf16, tokens * heads, v);
+    dense_mha({.sequences = 1, .new_tokens = tokens, .heads = heads, .nope = 128, .rope = 64, .v = v}, tokens, 1.0f, q.view(), kv.slice(0, 128 + v),
+              k_pe.view(), {zeros.as<std::int32_t>(), zeros.as<std::int32_t>(), nullptr, 0, 1}, zeros.as<std::int32_t>(), {}, {}, o.view(), nullptr);
+    const Array host = o.host();
+    for (I r = 0; r < tokens * heads; ++r) EXPECT_EQ(row_of(host, r), std::vector<float>(static_cast<std::size_t>(v))) << v << ", row " << r;
+  }
+}
 
 // ---- dense_mqa and sparse_mla
 
