@@ -5,37 +5,19 @@
 // A block takes one query, up to 64 heads and 64 keys a step. A record becomes bf16 in shared memory once for all these heads; the next step's are
 // under way meanwhile. Warps share the scores as 16 heads x some keys and the sums as all heads x some columns, in registers. With few queries the
 // keys of one are split among several blocks, whose sums a second kernel adds up in a fixed order.
+//
+// V3.2's size with more than 32 heads goes to products of warpgroups instead (absorbed_wgmma.cu), by the same blocks and splits.
 #include "kernels/cuda/attention.h"
 
-#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/absorbed.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
 
 using model_spec::CacheFormat;
-using Bf16 = __nv_bfloat16;
+using namespace absorbed;
 
-constexpr int rope_width = 64;   // in shared memory; narrower ones are padded with zeros
 constexpr int processors = 132;  // of an H200: a block fills one
-
-__host__ __device__ constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
-
-struct Problem {
-  const Bf16* q = nullptr;  // [tokens * heads, latent + rope]
-  Bf16* o = nullptr;        // [tokens * heads, latent]
-  std::int64_t q_stride = 0, o_stride = 0;
-  int heads = 0, latent = 0, rope = 0, splits = 1;
-  float factor = 0;                    // scale * log2 e
-  const std::byte* records = nullptr;  // of the cache or of its copy
-  std::int64_t record_bytes = 0;
-  Context context;
-  const std::int32_t* first_key = nullptr;  // [sequences] rows of the copy; null: records stand in pages
-  const std::int32_t* indices = nullptr;    // [tokens, topk]; null: every visible key
-  std::int64_t indices_stride = 0;
-  int topk = 0;
-  float* sums = nullptr;    // [tokens * heads, splits, latent] of blocks that share a query
-  float2* norms = nullptr;  // [tokens * heads, splits] their maximum times factor, and the sum of p
-};
 
 // The sizes that a kernel is made for.
 template <int heads_, int latent_, bool fp8_>
@@ -59,27 +41,6 @@ struct alignas(128) Shared {
   float parts[S::key_warps][S::heads];  // maxima, in the end sums of p
   float factors[S::heads];              // what earlier sums are multiplied with, in the end the maxima
   std::int32_t rows[2][block_keys];     // records of the keys, -1: none
-};
-
-// The keys of one query.
-struct Keys {
-  int count;
-  std::int32_t first;           // row of the copy
-  const std::int32_t* pages;    // of its sequence; null: the copy
-  const std::int32_t* indices;  // null: all
-
-  __device__ Keys(const Problem& p, int token) {
-    const std::int32_t sequence = p.context.sequence[token];
-    indices = p.indices ? p.indices + token * p.indices_stride : nullptr;
-    count = indices ? min(p.topk, p.context.visible[token]) : p.context.visible[token];
-    pages = p.first_key ? nullptr : p.context.pages + sequence * p.context.max_pages;
-    first = p.first_key ? p.first_key[sequence] : 0;
-  }
-  [[nodiscard]] __device__ std::int32_t position(int i) const { return i >= count ? -1 : indices ? indices[i] : i; }
-  [[nodiscard]] __device__ std::int32_t row(std::int32_t position) const {
-    if (position < 0) return -1;
-    return pages ? pages[position / model_spec::page_tokens] * model_spec::page_tokens + position % model_spec::page_tokens : first + position;
-  }
 };
 
 // The column of (latent, rope) that chunk c of a row in shared memory begins with; -1: padding.
@@ -432,6 +393,14 @@ void launch(const Problem& p, CacheFormat format, std::int64_t tokens, Stream st
   p.latent <= 128 ? launch<heads, 128>(p, format, tokens, stream) : launch<heads, 512>(p, format, tokens, stream);
 }
 
+void launch_warps(const Problem& p, CacheFormat format, std::int64_t tokens, Stream stream) {
+  switch (heads_of_block(p.heads)) {
+    case 16: launch<16>(p, format, tokens, stream); break;
+    case 32: launch<32>(p, format, tokens, stream); break;
+    default: launch<64>(p, format, tokens, stream);
+  }
+}
+
 void launch(Problem p, CacheFormat format, std::int64_t tokens, const Workspace& workspace, Stream stream) {
   assert(p.latent % 16 == 0 && p.latent <= 512 && p.rope % 8 == 0 && p.rope <= rope_width && p.factor > 0);
   assert(p.q_stride % 8 == 0 && p.o_stride % 8 == 0 && (format == CacheFormat::fp8 || p.record_bytes % 16 == 0));
@@ -440,11 +409,8 @@ void launch(Problem p, CacheFormat format, std::int64_t tokens, const Workspace&
   assert(workspace.bytes >= attention_workspace(tokens, p.heads, p.latent));
   p.sums = static_cast<float*>(workspace.data);
   p.norms = reinterpret_cast<float2*>(p.sums + tokens * p.heads * p.splits * p.latent);
-  switch (heads_of_block(p.heads)) {
-    case 16: launch<16>(p, format, tokens, stream); break;
-    case 32: launch<32>(p, format, tokens, stream); break;
-    default: launch<64>(p, format, tokens, stream);
-  }
+  if (for_warpgroups(p)) launch_warpgroups(p, format, tokens, stream);
+  else launch_warps(p, format, tokens, stream);
   if (p.splits == 1) return;
   combine<<<static_cast<unsigned>(tokens * p.heads), static_cast<unsigned>(ceil_div(p.latent, 4)), 0, stream>>>(p);
   check_launch("absorbed attention: sums of blocks");

@@ -336,9 +336,64 @@ TEST_P(AbsorbedOnDevice, SparseAgrees) {
 // Few queries, whose keys several blocks share; many, which have a block each (or more, by heads).
 INSTANTIATE_TEST_SUITE_P(Sizes, AbsorbedOnDevice,
                          testing::Combine(testing::Values(Widths{4, 64, 16}, Widths{6, 64, 16}, Widths{16, 128, 64}, Widths{20, 128, 64}, Widths{40, 128, 64},
-                                                          Widths{8, 512, 64}, Widths{32, 512, 64}, Widths{128, 512, 64}, Widths{48, 256, 32}),
+                                                          Widths{8, 512, 64}, Widths{32, 512, 64}, Widths{40, 512, 64}, Widths{64, 512, 64},
+                                                          Widths{128, 512, 64}, Widths{48, 256, 32}),
                                           testing::Values(Sequences{{1, 0}}, Sequences{{1, 300}}, Sequences{{2, 62}, {1, 130}, {3, 0}, {20, 64}},
                                                           Sequences{{137, 10}, {2, 0}, {1, 330}})));
+
+// Groups of 32 heads as queries of their own give the same: products of warps and of warpgroups agree, over more keys than the CPU would do.
+class HeadsApart : public AbsorbedOnDevice {
+ protected:
+  static constexpr I few = 32, topk = 1000;
+  // Queries repeated, once for each group.
+  [[nodiscard]] Where apart() const {
+    Where all = w;
+    all.tokens = w.tokens * sizes.heads / few;
+    all.sequence = repeat(w.sequence);
+    all.visible = repeat(w.visible);
+    return all;
+  }
+  [[nodiscard]] std::vector<std::int32_t> repeat(const std::vector<std::int32_t>& each) const {
+    std::vector<std::int32_t> all;
+    for (const std::int32_t x : each) all.insert(all.end(), static_cast<std::size_t>(sizes.heads / few), x);
+    return all;
+  }
+  [[nodiscard]] Array run(const Where& where, I heads, CacheFormat format, const Memory& bytes, bool sparse) const {
+    const Array indices = some_positions_of_groups(where);
+    const OnDeviceWhere on(where);
+    const DeviceMatrix q_on(q), indices_on(indices);
+    const I wanted = attention_workspace(where.tokens, heads, sizes.latent);
+    const Memory workspace(static_cast<std::size_t>(wanted));
+    const LatentCache records{format, sizes.latent, sizes.rope, bytes.get()};
+    return repeated(q.rows(), sizes.latent, [&](const Matrix& to) {
+      auto op = sparse_record(batch[0], topk, format);
+      op.heads = heads;
+      const model_spec::DenseMqa<I> dense{.heads = heads, .latent = sizes.latent, .rope = sizes.rope, .cache = format};
+      if (sparse)
+        sparse_mla(op, where.tokens, scale, q_on.view(), indices_on.view(), records, {}, nullptr, on.context(), {workspace.get(), wanted}, to, nullptr);
+      else dense_mqa(dense, where.tokens, scale, q_on.view(), records, on.context(), {workspace.get(), wanted}, to, nullptr);
+    });
+  }
+  [[nodiscard]] Array some_positions_of_groups(const Where& where) const {
+    const Array each = some_positions(w, topk);
+    Array all(DType::int32, where.tokens, topk);
+    for (I t = 0; t < all.rows(); ++t)
+      for (I i = 0; i < topk; ++i) all.set_integer(t, i, each.integer(t * w.tokens / where.tokens, i));
+    return all;
+  }
+};
+
+TEST_P(HeadsApart, Agree) {
+  for (const CacheFormat format : {CacheFormat::bf16, CacheFormat::fp8}) {
+    const Memory bytes = cache(format, records(format));
+    for (const bool sparse : {false, true})
+      EXPECT_LE(relative_error(run(w, sizes.heads, format, bytes, sparse), run(apart(), few, format, bytes, sparse)), 2 * tolerance) << name_of(format);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, HeadsApart,
+                         testing::Combine(testing::Values(Widths{64, 512, 64}, Widths{128, 512, 64}),
+                                          testing::Values(Sequences{{1, 2999}}, Sequences{{40, 1300}, {100, 700}})));
 
 TEST(AttentionWorkspace, IsWantedForFewQueriesOnly) {
   EXPECT_EQ(attention_workspace(1, 128, 512), 128 * 66 * (512 * 4 + 8));  // two blocks of heads: 66 parts fill 132 multiprocessors
