@@ -92,6 +92,7 @@ Report report_of(const BenchTask& task, const hardware_profiles::Measurements& a
 Outcome run_bench_step(const Request& request) {
   auto arguments = bench_arguments(request);
   if (arguments.words.size() > 1) throw Error(Failure::usage, fmt::format("bench step: a whole step, without {}", arguments.words[1]));
+  if (request.has("output")) throw Error(Failure::usage, "bench step: -o: only operators are measurements; --format json has the steps");
   if (arguments.terms.empty()) arguments.terms = {"cached=4Ki,32Ki,128Ki"};
   const auto task = bench_task(request, arguments.terms, true);
   const auto about = measured_here(task.numerics);

@@ -409,7 +409,7 @@ void launch(Problem p, CacheFormat format, std::int64_t tokens, const Workspace&
   assert(workspace.bytes >= attention_workspace(tokens, p.heads, p.latent));
   p.sums = static_cast<float*>(workspace.data);
   p.norms = reinterpret_cast<float2*>(p.sums + tokens * p.heads * p.splits * p.latent);
-  if (for_warpgroups(p)) launch_warpgroups(p, format, tokens, stream);
+  if (for_warpgroups(p, tokens)) launch_warpgroups(p, format, tokens, stream);
   else launch_warps(p, format, tokens, stream);
   if (p.splits == 1) return;
   combine<<<static_cast<unsigned>(tokens * p.heads), static_cast<unsigned>(ceil_div(p.latent, 4)), 0, stream>>>(p);

@@ -27,7 +27,6 @@ constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what the cuBL
 constexpr I row_alignment = 16;                                 // bytes, of every operand (matrix.h)
 // Up to here gemm_of_few: measured on an H200, [4096, 7168] takes it 13.6 us at 1 token, 18 at 4 and 40 at 32, cuBLASLt 16 from 48 tokens on.
 constexpr I few_tokens = 16;
-constexpr I few_outputs = 512;  // of bf16 products, for which cuBLASLt needs a second kernel to add up what it splits along `in`
 
 void check_blas(cublasStatus_t status, const std::string& what) {
   if (status != CUBLAS_STATUS_SUCCESS) throw Error(Failure::device, what + ": " + cublasLtGetStatusName(status));
@@ -232,8 +231,6 @@ void Gemms::gemm(const model_spec::Gemm<I>& op, const Matrix& a, const Matrix& w
   assert(w.type == (fp8 ? DType::fp8_block : DType::bf16) && (fp8 || a.type == DType::bf16) && (!fp8 || op.in % 16 == 0));
   if (op.tokens == 0) return;
   const Shape s = shape_of(op, a, w, c);
-  const bool narrow = !fp8 && op.tokens <= few_tokens && op.out <= few_outputs && op.in % 8 == 0 && aligned(a) && aligned(w);
-  if (narrow) return gemm_of_few(op, a, w, c, stream);
   if (fp8 ? op.tokens > few_tokens && suits_blas_fp8(s, a, w, c) : suits_blas(s, a.data, w.data, c.data))
     return state_->run(s, a.data, w.data, c.data, stream, a.scales, w.scales);
   if (fp8 || (op.in % 8 == 0 && aligned(a) && aligned(w))) return gemm_of_few(op, a, w, c, stream);

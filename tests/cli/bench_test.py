@@ -38,6 +38,9 @@ class Bench(Fathom):
             (("--set", "layout.tp=2"), "several GPUs"),
             (("--tp", "2"), "no flag --tp"),
             (("gate", "--layers", "3"), "no step of"),
+            (("step", "gemm"), "bench step: a whole step, without gemm"),
+            (("step", "--grid", "cached=0", "new=0"), "--grid: new: 0"),
+            (("step",), "bench step: -o: only operators are measurements"),
         ]
         for arguments, words in cases:
             with self.subTest(arguments):
@@ -55,6 +58,8 @@ class Bench(Fathom):
             self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (5, "", 1), result.stderr)
             self.assertRegex(result.stderr, "^fathom: (CUDA (driver|device): |bench: not built)")
         self.assertEqual(list(self.folder.glob("m.toml*")), [])
+        result = self.run_program("bench", "step", "--layers", "4", "cached=4k", env=NO_GPU)
+        self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (5, "", 1), result.stderr)
 
     def test_with_a_device(self):
         if json.loads(self.run_program("doctor", "--format", "json").stdout)["feasible"] is False or not self.gpus():
@@ -64,6 +69,9 @@ class Bench(Fathom):
         text = (self.folder / "m.toml").read_text()
         self.assertIn('op = "top_k"', text)
         self.assertIn("median_us = ", text)
+        step = json.loads(self.ok("bench", "step", "--layers", "4", "--experts", "16", "cached=1k", "--detail", "--format", "json"))
+        self.assertGreater(step["steps"][0]["median_ms"], step["steps"][0]["device_ms"])
+        self.assertIn("compared_1 x 1 after 1024", step)
 
     def gpus(self):
         return json.loads(self.run_program("doctor", "--format", "json").stdout)["gpus"]
