@@ -10,7 +10,7 @@
 #include "cli/executor/verbs.h"
 #include "cli/output.h"
 #include "executor/synthetic.h"
-#include "simulator/simulate.h"
+#include "simulator/op_time.h"
 
 #ifdef FATHOM_HAVE_CUDA
 #include "executor/cuda/bench_step.h"
@@ -61,10 +61,19 @@ Table steps_table(const std::vector<StepRow>& rows) {
 
 std::string name_of(const Group& g) { return fmt::format("{} x {} after {}", g.sequences, g.new_tokens, g.cached_tokens); }
 
+// The same steps as the simulator prices them, with the loads of experts that came.
+Trace priced(const BenchTask& task, Trace trace) {
+  trace.total = {};
+  for (auto& step : trace.steps) {
+    const bool launched = task.plan.stages[0].blocks[step.id.block].steps[step.id.step].launched;
+    trace.total += step.duration = step.predicted.emplace(op_time(task.machine, step.op, launched)).total;
+  }
+  return trace;
+}
+
 StepRow row_of(const BenchTask& task, const Group& group, executor::StepBench& bench) {
   StepRow row{.group = group, .measured = bench.time(group), .predicted = {}, .by_operator = {}, .floor = {}};
-  BoundPlan bound;
-  simulate(task.plan, 0, task.machine, row.measured.batch, bound, row.predicted);
+  row.predicted = priced(task, row.measured.trace);
   for (const auto& step : row.predicted.steps) row.floor += step.predicted->floor;
   row.by_operator = compare(std::span(&row.measured.trace, 1), std::span(&row.predicted, 1));
   return row;
@@ -72,13 +81,15 @@ StepRow row_of(const BenchTask& task, const Group& group, executor::StepBench& b
 
 Report report_of(const BenchTask& task, const hardware_profiles::Measurements& about, const std::vector<StepRow>& rows, bool detail) {
   const auto all = steps_table(rows);
-  Report report{.answer = fmt::format("timed steps of {}, {} layers, {} routed experts, on {}", task.plan.model.name, num_hidden_layers(task.plan.model),
-                                      task.plan.model.n_routed_experts, about.device),
-                .tables = {all, device_table(about, task.machine.profile.name)},
-                .notes = {"ms: median on the host's clock, from sending the inputs to the sampled ids; GPU: of the CUDA graph alone",
-                          fmt::format("floors: of all operators, at the peaks of {}; predicted: by `fathom estimate`'s rules; ratio: measured to predicted",
-                                      task.machine.profile.name)},
-                .csv = all};
+  Report report{
+      .answer = fmt::format("timed steps of {}, {} layers, {} routed experts, on {}", task.plan.model.name, num_hidden_layers(task.plan.model),
+                            task.plan.model.n_routed_experts, about.device),
+      .tables = {all, device_table(about, task.machine.profile.name)},
+      .notes = {"ms: median on the host's clock, from sending the inputs to the sampled ids; GPU: of the CUDA graph alone",
+                fmt::format("floors: of all operators, at the peaks of {}; predicted: by `fathom estimate`'s rules; both for the loads of experts that came; "
+                            "ratio: measured to predicted",
+                            task.machine.profile.name)},
+      .csv = all};
   if (!detail) return report;
   for (const auto& r : rows) report.tables.push_back(compared_table({name_of(r.group), r.by_operator}));
   report.notes.emplace_back("by operator: from a graph with an event between all operators, which takes part of the time");

@@ -89,8 +89,7 @@ StepTiming StepBench::time(const Group& group) {
   const auto device = quantiles(times_of(plain, [](const Executed& e) { return e.output.device_seconds; }));
   input.timed = true;
   auto timed = runs();
-  return {.batch = input.batch,
-          .n = std::ssize(plain),
+  return {.n = std::ssize(plain),
           .median = Seconds{whole.median},
           .p10 = Seconds{whole.p10},
           .p90 = Seconds{whole.p90},

@@ -14,7 +14,6 @@ namespace fathom::executor {
 
 // Medians of n runs of a step.
 struct StepTiming {
-  model_spec::Batch batch;
   std::int64_t n = 0;
   model_spec::Seconds median{}, p10{}, p90{};  // on the host's clock: inputs sent, the graph launched, ids fetched
   model_spec::Seconds device{};                // of the graph alone
@@ -26,7 +25,7 @@ class StepBench {
   // The plan has one layer a block and stays alive. Caches for the largest of the points. Throws Error{device}, also for what does not fit.
   StepBench(const model_spec::Plan&, Numerics, const WeightSource&, const LoadProgress&, std::span<const model_spec::Group> points);
   ~StepBench();
-  // One group as a batch: its sequences' tokens are random, the cached ones' records are the rule's. A step of few tokens is replayed as a graph.
+  // One group as a batch: its sequences' tokens are random, the cached ones' records are the rule's. Those that are timed are replays of a graph.
   StepTiming time(const model_spec::Group&);
 
  private:
