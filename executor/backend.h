@@ -47,6 +47,7 @@ struct StepOutput {
   std::vector<std::int32_t> drafts;   // [drafted] ids
   std::vector<double> step_seconds;   // of each run(), where the host's clock does not tell; only if the step is timed
   double device_seconds = 0;          // of the whole step on a device, without what the host does before and after
+  bool replayed = false;              // as one graph, launched as a whole
 };
 
 // An activation in host memory: numbers or integers, [rows, columns].

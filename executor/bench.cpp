@@ -14,12 +14,6 @@ using namespace model_spec;
 
 namespace {
 
-// One step: what decode kernels take has all its tokens sampled (drafts are verified), of a prompt the last one is.
-Batch batch_of(const Policy& policy, const Group& g) {
-  const bool decodes = g.cached_tokens > 0 && g.new_tokens <= policy.absorb_max_new_tokens;
-  return decodes ? decode(g.sequences, g.cached_tokens, g.new_tokens) : prefill(g.sequences, g.new_tokens, g.cached_tokens);
-}
-
 bool reads_copy(const BoundStep& bound) {
   const auto inputs = std::ranges::count(bound.step->operands, Role::input, &Operand::role);
   return std::holds_alternative<SparseMla<std::int64_t>>(bound.op) && inputs > 2;
@@ -27,12 +21,17 @@ bool reads_copy(const BoundStep& bound) {
 
 }  // namespace
 
+Batch bench_batch(const Policy& policy, const Group& g) {
+  const bool decodes = g.cached_tokens > 0 && g.new_tokens <= policy.absorb_max_new_tokens;
+  return decodes ? decode(g.sequences, g.cached_tokens, g.new_tokens) : prefill(g.sequences, g.new_tokens, g.cached_tokens);
+}
+
 std::vector<BenchRecord> bench_records(const Plan& plan, Numerics numerics, std::span<const Group> points, std::span<const std::string> ops) {
   std::vector<BenchRecord> records;
   std::map<std::string, std::size_t> known;  // by kind, sizes and what else the kernel depends on
   BoundPlan bound;
   for (const auto& point : points) {
-    bind(plan, 0, batch_of(plan.policy, point), bound);
+    bind(plan, 0, bench_batch(plan.policy, point), bound);
     for (const auto& step : bound.steps) {
       const auto name = op_name(step.op);
       if (is_exchange(step.op) || (!ops.empty() && std::ranges::find(ops, name) == ops.end())) continue;

@@ -20,6 +20,9 @@ struct BenchRecord {
   bool from_copy = false;  // sparse attention: the keys stand in a bf16 copy of the context
 };
 
+// One step: of what decode kernels take all tokens are sampled (drafts are verified), of a prompt the last one is.
+model_spec::Batch bench_batch(const model_spec::Policy&, const model_spec::Group&);
+
 // The operators of one decode or prefill step at each point, one group a step, in the order in which they come. ops: kinds by name; none: all.
 // Exchanges between ranks are left out. Precondition: the plan has one stage.
 std::vector<BenchRecord> bench_records(const model_spec::Plan&, Numerics, std::span<const model_spec::Group> points, std::span<const std::string> ops);

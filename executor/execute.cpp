@@ -11,7 +11,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 Seconds since(Clock::time_point start) { return Seconds{std::chrono::duration<double>(Clock::now() - start).count()}; }
 
-// The records as the data completed them, and a device's own times.
+// The records as the data completed them, and a device's own times: a block then lasts as long as its steps.
 void complete(Trace& trace, const BoundPlan& bound, std::span<const double> seconds) {
   Seconds start;
   for (std::size_t i = 0; i < trace.steps.size(); ++i) {
@@ -20,6 +20,12 @@ void complete(Trace& trace, const BoundPlan& bound, std::span<const double> seco
     if (seconds.empty()) continue;
     step.start = start;
     start += step.duration = Seconds{seconds[i]};
+  }
+  for (auto& block : trace.blocks) {
+    if (seconds.empty() || block.count == 0) continue;
+    const auto& last = trace.steps[block.first + block.count - 1];
+    block.start = trace.steps[block.first].start;
+    block.interval = last.start + last.duration - block.start;
   }
 }
 

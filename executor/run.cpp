@@ -154,18 +154,22 @@ class Run {
 
 }  // namespace
 
-std::optional<std::string> check(const RunOptions& o) {
-  const auto& m = o.model;
+std::optional<std::string> check(const ModelSpec& m, const Layout& layout, const Policy& policy, Numerics numerics) {
   for (const auto& problem : model_spec::check(m)) return problem.key + ": " + problem.message;
-  if (const auto reason = model_spec::check(m, o.layout)) return reason;
-  if (const auto reason = model_spec::check(m, o.policy)) return reason;
+  if (const auto reason = model_spec::check(m, layout)) return reason;
+  if (const auto reason = model_spec::check(m, policy)) return reason;
+  if (policy.chunked_prefill_tokens < 1) return fmt::format("chunked_prefill_tokens is {}; at least 1", policy.chunked_prefill_tokens);
+  if (layout.redundant_experts > 0) return "the executor places each expert once: redundant_experts must be 0";
+  if (policy.mtp_depth > 1) return fmt::format("the executor drafts one token a step, not {}", policy.mtp_depth);
+  if (m.indexer && numerics == Numerics::fp8 && (m.indexer->index_head_dim & (m.indexer->index_head_dim - 1)) != 0)
+    return fmt::format("fp8 rotates index keys by a Hadamard matrix: index_head_dim {} is not a power of two", m.indexer->index_head_dim);
+  return std::nullopt;
+}
+
+std::optional<std::string> check(const RunOptions& o) {
+  if (const auto reason = check(o.model, o.layout, o.policy, o.numerics)) return reason;
   if (o.requests.empty()) return "there is no prompt";
   if (o.max_sequences < 1) return fmt::format("max_sequences is {}; at least 1", o.max_sequences);
-  if (o.policy.chunked_prefill_tokens < 1) return fmt::format("chunked_prefill_tokens is {}; at least 1", o.policy.chunked_prefill_tokens);
-  if (o.layout.redundant_experts > 0) return "the executor places each expert once: redundant_experts must be 0";
-  if (o.policy.mtp_depth > 1) return fmt::format("the executor drafts one token a step, not {}", o.policy.mtp_depth);
-  if (m.indexer && o.numerics == Numerics::fp8 && (m.indexer->index_head_dim & (m.indexer->index_head_dim - 1)) != 0)
-    return fmt::format("fp8 rotates index keys by a Hadamard matrix: index_head_dim {} is not a power of two", m.indexer->index_head_dim);
   return std::nullopt;
 }
 

@@ -54,7 +54,8 @@ struct RunResult {
   double load_seconds = 0, run_seconds = 0;
 };
 
-// The reason why these options cannot run, in one line, or nothing.
+// The reason why such a plan, or these options, cannot run, in one line, or nothing.
+std::optional<std::string> check(const model_spec::ModelSpec&, const model_spec::Layout&, const model_spec::Policy&, Numerics);
 std::optional<std::string> check(const RunOptions&);
 
 // Precondition: check() finds nothing. Throws Error; a request that cannot run is Error{usage}.

@@ -9,6 +9,7 @@
 #include "cli/executor/machine.h"
 #include "cli/executor/subject.h"
 #include "cli/grid.h"
+#include "executor/run.h"
 #include "model_spec/version.h"
 
 #ifdef FATHOM_HAVE_CUDA
@@ -32,6 +33,13 @@ Policy executed(Policy policy, const std::vector<Group>& points) {
   return policy;
 }
 
+std::vector<Group> default_steps(const ModelSpec& m) {
+  std::vector<Group> points;
+  for (const std::int64_t cached : {4096, 32'768, 131'072})
+    if (cached < m.max_position_embeddings) points.push_back({1, 1, cached});
+  return points.empty() ? std::vector<Group>{{1, 1, m.max_position_embeddings - 1}} : points;
+}
+
 }  // namespace
 
 BenchArguments bench_arguments(const Request& request) {
@@ -49,7 +57,9 @@ BenchTask bench_task(const Request& request, const std::vector<std::string>& ter
   BenchTask task{.plan = {},
                  .numerics = request.option("numerics", "fp8") == "fp8" ? executor::Numerics::fp8 : executor::Numerics::bf16,
                  .machine = {},
-                 .points = grid_of(terms, model)};
+                 .points = whole_step && terms.empty() ? default_steps(model) : grid_of(terms, model)};
+  if (const auto reason = executor::check(model, phase.layout, phase.policy, task.numerics); whole_step && reason)
+    throw Error(Failure::usage, "bench step: " + *reason);
   task.plan = plan(model, phase.layout, whole_step ? executed(phase.policy, task.points) : phase.policy, whole_step);
   task.machine = machine_of(scenario, task.plan);
   return task;

@@ -25,7 +25,8 @@ struct BenchArguments {
 };
 BenchArguments bench_arguments(const Request&);
 
-// whole_step: one block a layer, chunks as long as the longest point, as the executor runs them. Throws Error{usage}.
+// whole_step: one block a layer, chunks as long as the longest point, as the executor runs them; without terms one sequence after 4Ki, 32Ki and 128Ki
+// tokens, as far as the model's positions go. Throws Error{usage}, also for what the executor does not run.
 BenchTask bench_task(const Request&, const std::vector<std::string>& terms, bool whole_step);
 
 // The machine and the programs on it, without measurements. Throws Error{device} where the kernels do not run, or were not built.

@@ -92,7 +92,9 @@ Report report_of(const BenchTask& task, const hardware_profiles::Measurements& a
       .csv = all};
   if (!detail) return report;
   for (const auto& r : rows) report.tables.push_back(compared_table({name_of(r.group), r.by_operator}));
-  report.notes.emplace_back("by operator: from a graph with an event between all operators, which takes part of the time");
+  report.notes.emplace_back(
+      "by operator: from a graph with an event between all operators, which takes part of the time; operators that share a kernel "
+      "show their time where it is launched");
   return report;
 }
 
@@ -101,11 +103,10 @@ Report report_of(const BenchTask& task, const hardware_profiles::Measurements& a
 }  // namespace
 
 Outcome run_bench_step(const Request& request) {
-  auto arguments = bench_arguments(request);
+  const auto arguments = bench_arguments(request);
   if (arguments.words.size() > 1) throw Error(Failure::usage, fmt::format("bench step: a whole step, without {}", arguments.words[1]));
-  if (request.has("output")) throw Error(Failure::usage, "bench step: -o: only operators are measurements; --format json has the steps");
-  if (arguments.terms.empty()) arguments.terms = {"cached=4Ki,32Ki,128Ki"};
   const auto task = bench_task(request, arguments.terms, true);
+  if (request.has("output")) throw Error(Failure::usage, "bench step: -o: only operators are measurements; --format json has the steps");
   const auto about = measured_here(task.numerics);
 #ifdef FATHOM_HAVE_CUDA
   if (const auto reason = executor::check_cuda(task.plan, task.numerics)) return {.data = {}, .exit = Exit::infeasible, .remarks = {"cannot run: " + *reason}};

@@ -101,7 +101,9 @@ class Predictor {
     const auto predicted = fmt::format("predicted for {} of {} in the arithmetic of the deployed model",
                                        gpus(plan_.layout) == 1 ? "one GPU" : fmt::format("{} GPUs", gpus(plan_.layout)), machine_.profile.name);
     report.notes.push_back(on_cpu ? "measured on this computer's CPU, " + predicted + ": ratios say where the time goes, not how well a GPU was predicted"
-                                  : "measured on this computer's GPU; events between the operators take part of the time; " + predicted);
+                                  : "measured on this computer's GPU; a step that comes for the first time is launched kernel by kernel; events between the "
+                                    "operators take part of the time, and operators that share a kernel show theirs where it is launched; " +
+                                        predicted);
   }
 
  private:

@@ -21,21 +21,26 @@ constexpr int most_runs = 30, least_runs = 5;
 
 std::int64_t pages_of(const Group& g) { return g.sequences * paged(g.cached_tokens + g.new_tokens) / page_tokens; }
 
-// Pages of all sequences in order; every known token is followed by the next, the last one of each sequence is sampled.
-StepInput input_of(const ModelSpec& m, const Group& g) {
+std::int32_t token_of(const ModelSpec& m, const Group& g, std::int64_t sequence, std::int64_t position) {
+  return static_cast<std::int32_t>(splitmix64(static_cast<std::uint64_t>(position * g.sequences + sequence)) % static_cast<std::uint64_t>(m.vocab_size));
+}
+
+// Pages of all sequences in order; tokens that are not sampled are followed by the next.
+StepInput input_of(const Plan& plan, const Group& g) {
   StepInput in;
-  in.batch = {.groups = {g}, .sampled = g.sequences, .dp_tokens = {}};
-  const auto per_sequence = pages_of({1, g.new_tokens, g.cached_tokens});
+  in.batch = bench_batch(plan.policy, g);
+  const auto per_sequence = pages_of({1, g.new_tokens, g.cached_tokens}), end = g.cached_tokens + g.new_tokens;
+  const auto sampled = in.batch.sampled / g.sequences;  // the last ones of each
   for (std::int64_t s = 0; s < g.sequences; ++s) {
     auto& pages = in.pages.emplace_back();
     for (std::int64_t p = 0; p < per_sequence; ++p) pages.push_back(static_cast<std::int32_t>(s * per_sequence + p));
-    for (auto p = g.cached_tokens; p < g.cached_tokens + g.new_tokens; ++p) {
-      in.ids.push_back(static_cast<std::int32_t>(splitmix64(static_cast<std::uint64_t>(p * g.sequences + s)) % static_cast<std::uint64_t>(m.vocab_size)));
+    for (auto p = g.cached_tokens; p < end; ++p) {
+      const bool gets_logits = p >= end - sampled;
+      if (gets_logits) in.sampled.push_back(static_cast<std::int32_t>(in.ids.size())), in.random_streams.push_back(static_cast<std::uint64_t>(s));
+      in.ids.push_back(token_of(plan.model, g, s, p));
       in.positions.push_back(static_cast<std::int32_t>(p));
-      in.next_ids.push_back(p + 1 < g.cached_tokens + g.new_tokens ? 0 : -1);
+      in.next_ids.push_back(gets_logits ? -1 : token_of(plan.model, g, s, p + 1));
     }
-    in.sampled.push_back(static_cast<std::int32_t>((s + 1) * g.new_tokens - 1));
-    in.random_streams.push_back(static_cast<std::uint64_t>(s));
   }
   return in;
 }
@@ -72,7 +77,7 @@ StepBench::StepBench(const Plan& plan, Numerics numerics, const WeightSource& so
 StepBench::~StepBench() = default;
 
 StepTiming StepBench::time(const Group& group) {
-  auto input = input_of(plan_.model, group);
+  auto input = input_of(plan_, group);
   BoundPlan bound;
   const auto run = [&] { return execute(plan_, {}, *backend_, input, bound); };
   const auto runs = [&] {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "executor/cuda/cuda_steps.h"
 #include "executor/cuda/devices.h"
@@ -45,13 +46,17 @@ std::vector<LayerRun> cached_layers(const Plan& plan) {
   return runs;
 }
 
-// Activations and index scores of the largest step: a chunk of a prompt behind as much as the caches hold.
+// Activations, index scores and workspaces of the largest step: a chunk of a prompt behind as much as the caches hold.
 double step_bytes(const Plan& plan, const Place& place, Numerics numerics, std::int64_t pages) {
   const auto context = std::min(pages * page_tokens, plan.model.max_position_embeddings), fresh = std::min(plan.policy.chunked_prefill_tokens, context);
+  const Batch batch{.groups = {{1, fresh, context - fresh}}, .sampled = 1, .dp_tokens = {}};
   BoundPlan bound;
-  bind(plan, static_cast<std::size_t>(place.stage), {.groups = {{1, fresh, context - fresh}}, .sampled = 1, .dp_tokens = {}}, bound);
-  const double scores = plan.model.indexer ? 4.0 * static_cast<double>(fresh) * static_cast<double>(context) : 0;
-  return activation_bytes(bound, plan.model, numerics) + scores;
+  bind(plan, static_cast<std::size_t>(place.stage), batch, bound);
+  const auto longest = StepInputs::longest(batch);
+  const double scores = plan.model.indexer ? 4.0 * static_cast<double>(fresh) * static_cast<double>(longest) : 0;
+  const auto workspace = std::max(kernels::cuda::mha_workspace(fresh, longest),
+                                  kernels::cuda::attention_workspace(fresh, plan.model.num_attention_heads, plan.model.kv_lora_rank));
+  return activation_bytes(bound, plan.model, numerics) + scores + static_cast<double>(workspace);
 }
 
 // A device that the kernels run on, with enough memory.
@@ -90,6 +95,7 @@ CudaBackend::CudaBackend(const Plan& plan, const Place& place, Numerics numerics
 }
 
 CudaBackend::~CudaBackend() {
+  capture_.reset();
   if (stream_) cudaStreamSynchronize(stream_);
   graphs_.clear();
   if (stream_) cudaStreamDestroy(stream_);
@@ -118,7 +124,8 @@ void CudaBackend::fill_caches(std::uint64_t seed) {
 }
 
 void CudaBackend::begin(const BoundPlan& bound, const StepInput& input) {
-  capture_.reset();  // a step that failed
+  capture_.reset();
+  moved(!std::exchange(finished_, false));  // what a step that failed had to do with memory is not known
   at_.begin(bound, input);
   bound_ = &bound;
   output_ = {};
@@ -162,11 +169,11 @@ GraphKey CudaBackend::key() const {
                std::bit_cast<std::int32_t>(s.temperature),
                std::bit_cast<std::int32_t>(s.top_p),
                static_cast<I>(s.seed)};
-  constexpr PathSet copies = mha_paths | bit(Path::sparse_prefill);
+  bool copied = false;
   for (std::size_t g = 0; g < input.batch.groups.size(); ++g) {
     const auto& group = input.batch.groups[g];
     const auto [dense, sparse] = bound_->paths[g];
-    const bool copied = (bit(dense) | bit(sparse)) & copies;
+    copied = copied || StepInputs::copies_context(bound_->paths[g]);
     const std::array<I, 4> kind{static_cast<I>(dense), static_cast<I>(sparse), group.new_tokens, copied ? group.cached_tokens : -1};
     const bool same = key.size() > 8 && !input.timed && std::equal(kind.begin(), kind.end(), key.end() - 5);
     if (same) key.back() += group.sequences;
@@ -257,6 +264,14 @@ bool CudaBackend::comes_first() const {
   return true;
 }
 
+CudaBackend::I CudaBackend::most_new_tokens() const {
+  I most = 1;
+  const auto& groups = at_.input().batch.groups;
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    if (at_.map().on(g, at_.step().step->paths)) most = std::max(most, groups[g].new_tokens);
+  return most;
+}
+
 // The activation holds the contexts of all MHA paths, or of sparse_prefill.
 const std::int32_t* CudaBackend::first_keys() const {
   using Copied = StepInputs::Copied;
@@ -327,8 +342,10 @@ StepOutput CudaBackend::finish() {
   output_.sampled = copy(results_.sampled, results_.drafts);
   if (plan_.policy.mtp_depth > 0) output_.drafts = copy(results_.drafts, results_.end);
   output_.device_seconds = seconds_between(started_, done_);
+  output_.replayed = graph_ != nullptr;
   const auto& events = graph_ ? graph_->events : events_;
   for (std::size_t i = 0; at_.input().timed && i < steps_run_; ++i) output_.step_seconds.push_back(seconds_between(events[i], events[i + 1]));
+  finished_ = true;
   return std::move(output_);
 }
 

@@ -34,6 +34,9 @@ bool follows(const Matrix& a, const Matrix& b) {
   return next.data == b.data && a.columns == b.columns && (!a.scales || a.scales + a.rows / scale_block * a.scale_stride == b.scales);
 }
 
+// Whether b's columns stand behind a's in the same rows. Without scales.
+bool stands_beside(const Matrix& a, const Matrix& b) { return columns_of(a, a.columns, b.columns).data == b.data && a.stride == b.stride; }
+
 }  // namespace
 
 void CudaBackend::run_op(Embedding<I>& op) {
@@ -104,7 +107,7 @@ void CudaBackend::run_op(LatentCacheWrite<I>& op) {
 void CudaBackend::run_op(LatentCacheRead<I>& op) {
   const auto range = at_.map().context(at_.step().step->paths);
   op.tokens = range.count;
-  cuda::latent_cache_read(op, cache().latent, inputs_.context_slots() + range.first, view(at_.outputs()[0]), stream_);
+  cuda::latent_cache_read(op, cache().latent, inputs_.context_slots(range.first), view(at_.outputs()[0]), stream_);
 }
 
 void CudaBackend::run_op(IndexCacheWrite<I>& op) {
@@ -138,13 +141,18 @@ void CudaBackend::run_op(Sample<I>& op) {
 // Several weights on one input give their outputs side by side, as one activation or several. Neighbours in memory are one product.
 void CudaBackend::run_op(Gemm<I>& op) {
   const auto x = view(at_.inputs()[0]);
-  auto all = view(at_.outputs()[0]);
+  const bool apart = at_.outputs().size() > 1;
+  const auto result = [&](std::size_t i, I column) { return apart ? view(at_.outputs()[i]) : columns_of(view(at_.outputs()[0]), column, weight(i).rows); };
   I column = 0;
   for (std::size_t i = 0; i < at_.weights().size(); ++i) {
     auto w = weight(i);
-    for (; i + 1 < at_.weights().size() && follows(w, weight(i + 1)); ++i) w.rows += weight(i + 1).rows;
+    auto y = result(i, column);
+    for (; i + 1 < at_.weights().size() && follows(w, weight(i + 1)) && stands_beside(y, result(i + 1, column + w.rows)); ++i) {
+      w.rows += weight(i + 1).rows;
+      y.columns = w.rows;
+    }
     op.out = w.rows;
-    gemms_.gemm(op, x, w, columns_of(all, column, op.out), stream_);
+    gemms_.gemm(op, x, w, y, stream_);
     column += op.out;
   }
 }
@@ -178,6 +186,7 @@ void CudaBackend::run_op(GroupedGemm<I>& op) {
 void CudaBackend::run_op(IndexLogits<I>& op) {
   if (!comes_first()) return;
   scored_ = tokens();
+  op.new_tokens = most_new_tokens();
   moved(scores_.shape(DType::fp32, scored_.count, context().max_visible));
   const float factor = 1 / std::sqrt(static_cast<float>(op.heads * op.dims));
   const auto range = at_.rows(at_.inputs()[1]).range;  // of the first group; all of them follow

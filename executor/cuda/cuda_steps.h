@@ -75,6 +75,7 @@ class CudaBackend final : public Backend {
   LayerCache& cache() { return caches_[static_cast<std::size_t>(at_.layer() - first_layer_)]; }
   // Groups on the paths of a step run together, when the first of them comes.
   [[nodiscard]] bool comes_first() const;
+  [[nodiscard]] I most_new_tokens() const;  // of a sequence on the paths of the step
   [[nodiscard]] RowRange tokens() const { return at_.map().tokens(at_.step().step->paths); }
   [[nodiscard]] kernels::cuda::Context context() const { return inputs_.context(tokens().first); }
   [[nodiscard]] const std::int32_t* first_keys() const;
@@ -159,6 +160,7 @@ class CudaBackend final : public Backend {
   std::vector<Load> loads_;
   std::vector<Event> events_;  // of steps launched kernel by kernel
   std::size_t steps_run_ = 0;
+  bool finished_ = true;  // the step before, and without an error
 };
 
 }  // namespace fathom::executor

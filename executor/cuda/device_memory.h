@@ -29,8 +29,8 @@ class CudaMemory {
   // At least so many bytes. True: it grew, so it stands elsewhere, and what was there is lost.
   bool reserve(std::size_t bytes) {
     if (bytes <= bytes_) return false;
-    kernels::cuda::check(release(std::exchange(data_, nullptr)), "release of memory");
     bytes_ = 0;
+    kernels::cuda::check(release(std::exchange(data_, nullptr)), "release of memory");
     kernels::cuda::check(allocate(&data_, bytes), "allocation of memory");
     bytes_ = bytes;
     return true;

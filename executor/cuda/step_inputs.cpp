@@ -27,12 +27,9 @@ void each_sequence(const Batch& batch, Visit visit) {
 
 constexpr std::array<PathSet, 2> copied_paths{mha_paths, bit(Path::sparse_prefill)};  // by StepInputs::Copied
 
-// Whether records of the latent cache are read into an activation.
-bool reads_contexts(const BoundPlan& bound) {
-  return std::ranges::any_of(bound.sizes, [](const Sizes& z) { return z.of(Rows::cached, mha_paths) > 0 || z.of(Rows::path, bit(Path::sparse_prefill)) > 0; });
-}
-
 }  // namespace
+
+bool StepInputs::copies_context(const std::array<Path, 2>& paths) { return (bit(paths[0]) | bit(paths[1])) & (mha_paths | bit(Path::sparse_prefill)); }
 
 std::int64_t StepInputs::longest(const Batch& batch) {
   std::int64_t most = 0;
@@ -65,7 +62,7 @@ bool StepInputs::upload(const Plan& plan, const BoundPlan& bound, const StepInpu
   add_positions(input);
   add_first_keys(input, maps);
   add_known(input);
-  if (reads_contexts(bound)) add_contexts(input);
+  add_contexts(bound, input);
   host_.reserve(image_.size());
   const bool moved = device_.reserve(image_.size() + image_.size() / 2);
   std::memcpy(host_.get(), image_.data(), image_.size());
@@ -93,12 +90,17 @@ void StepInputs::add_positions(const StepInput& input) {
   pages_ = add<std::int32_t>(pages);
 }
 
-// Slots of every position, cached and new, of every sequence in turn.
-void StepInputs::add_contexts(const StepInput& input) {
+// Slots of every position, cached and new, of every sequence in turn, from the first group on whose context is copied. Those before it are long, and
+// grow while the step stays the same.
+void StepInputs::add_contexts(const BoundPlan& bound, const StepInput& input) {
   std::vector<std::int32_t> slots;
+  bool copied = false;
+  first_context_ = 0;
   each_sequence(input.batch, [&](std::size_t s, std::size_t g) {
     const auto& group = input.batch.groups[g];
-    for (std::int64_t p = 0; p < group.cached_tokens + group.new_tokens; ++p) slots.push_back(slot_of(input.pages[s], p));
+    copied = copied || copies_context(bound.paths[g]);
+    if (!copied) first_context_ += group.cached_tokens + group.new_tokens;
+    for (std::int64_t p = 0; copied && p < group.cached_tokens + group.new_tokens; ++p) slots.push_back(slot_of(input.pages[s], p));
   });
   context_slots_ = add<std::int32_t>(slots);
 }

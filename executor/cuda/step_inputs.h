@@ -20,14 +20,15 @@ class StepInputs {
   // same longest() context.
   bool upload(const model_spec::Plan&, const model_spec::BoundPlan&, const StepInput&, const std::array<RowMap, 2>& maps, cudaStream_t);
 
-  [[nodiscard]] const std::int32_t* ids() const { return at<std::int32_t>(ids_); }                      // [tokens]
-  [[nodiscard]] const std::int32_t* slots() const { return at<std::int32_t>(slots_); }                  // [tokens] of the caches
-  [[nodiscard]] const std::int32_t* sampled() const { return at<std::int32_t>(sampled_); }              // rows that get logits
-  [[nodiscard]] const std::int32_t* drafted() const { return at<std::int32_t>(drafted_); }              // rows to draft from, if the input names them
-  [[nodiscard]] const std::uint64_t* streams() const { return at<std::uint64_t>(streams_); }            // [sampled] of random numbers
-  [[nodiscard]] const float* cosines() const { return at<float>(cosines_); }                            // [tokens, qk_rope_head_dim / 2]
-  [[nodiscard]] const float* sines() const { return at<float>(sines_); }                                // likewise
-  [[nodiscard]] const std::int32_t* context_slots() const { return at<std::int32_t>(context_slots_); }  // of every position, if some path reads them
+  [[nodiscard]] const std::int32_t* ids() const { return at<std::int32_t>(ids_); }            // [tokens]
+  [[nodiscard]] const std::int32_t* slots() const { return at<std::int32_t>(slots_); }        // [tokens] of the caches
+  [[nodiscard]] const std::int32_t* sampled() const { return at<std::int32_t>(sampled_); }    // rows that get logits
+  [[nodiscard]] const std::int32_t* drafted() const { return at<std::int32_t>(drafted_); }    // rows to draft from, if the input names them
+  [[nodiscard]] const std::uint64_t* streams() const { return at<std::uint64_t>(streams_); }  // [sampled] of random numbers
+  [[nodiscard]] const float* cosines() const { return at<float>(cosines_); }                  // [tokens, qk_rope_head_dim / 2]
+  [[nodiscard]] const float* sines() const { return at<float>(sines_); }                      // likewise
+  // Of the positions from `first` on, as RowMap counts them; for groups on paths that copy their contexts, and those after them.
+  [[nodiscard]] const std::int32_t* context_slots(std::int64_t first) const { return at<std::int32_t>(context_slots_) + first - first_context_; }
   // [sequences] where the keys of each begin in an activation of these paths' contexts, in layers of this attention.
   [[nodiscard]] const std::int32_t* first_keys(model_spec::Attention kind, Copied paths) const {
     return at<std::int32_t>(first_keys_[static_cast<std::size_t>(kind)][static_cast<std::size_t>(paths)]);
@@ -36,7 +37,9 @@ class StepInputs {
   [[nodiscard]] kernels::cuda::Context context(std::int64_t first) const;
   [[nodiscard]] kernels::cuda::KnownTokens known() const;
 
-  // The longest context of a batch, rounded up so that a growing one changes it rarely: by at most an eighth. Kernels are launched for it.
+  // Whether a group's context is read into an activation, in some layers: its keys then stand in memory as its sizes say, and not in pages.
+  static bool copies_context(const std::array<model_spec::Path, 2>& paths);
+  // The longest context of a batch, rounded up so that a growing one changes it rarely: by a page, or an eighth. Kernels are launched for it.
   static std::int64_t longest(const model_spec::Batch&);
 
  private:
@@ -48,7 +51,7 @@ class StepInputs {
   template <class T>
   std::size_t add(std::span<const T> list);
   void add_positions(const StepInput&);
-  void add_contexts(const StepInput&);
+  void add_contexts(const model_spec::BoundPlan&, const StepInput&);
   void add_first_keys(const StepInput&, const std::array<RowMap, 2>& maps);
   void add_known(const StepInput&);
 
@@ -59,6 +62,7 @@ class StepInputs {
   std::size_t sequence_ = 0, visible_ = 0, pages_ = 0, next_ids_ = 0, sampled_at_ = 0, first_rows_ = 0;
   std::array<std::array<std::size_t, 2>, 2> first_keys_{};
   std::int64_t max_pages_ = 0, max_visible_ = 0, tokens_ = 0, sequences_ = 0;
+  std::int64_t first_context_ = 0;  // positions of the groups before those in context_slots_
 };
 
 }  // namespace fathom::executor

@@ -37,7 +37,7 @@ std::vector<Life> lives_of(const Block& block) {
   return lives;
 }
 
-// The outputs of products that have as many weights.
+// The outputs of products that have as many weights. Only where all of them then start at 16 bytes, as kernels want their rows to.
 std::vector<std::vector<std::size_t>> products_of(const Block& block) {
   std::vector<std::vector<std::size_t>> all;
   for (const auto& step : block.steps) {
@@ -45,7 +45,8 @@ std::vector<std::vector<std::size_t>> products_of(const Block& block) {
     std::vector<std::size_t> outputs;
     for (const auto& o : step.operands)
       if (o.role == Role::output) outputs.push_back(o.id);
-    if (outputs.size() > 1) all.push_back(outputs);
+    const bool aligned = std::ranges::all_of(outputs, [&](std::size_t a) { return block.activations[a].columns % 8 == 0; });
+    if (outputs.size() > 1 && aligned) all.push_back(outputs);
   }
   return all;
 }

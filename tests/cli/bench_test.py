@@ -41,6 +41,7 @@ class Bench(Fathom):
             (("step", "gemm"), "bench step: a whole step, without gemm"),
             (("step", "--grid", "cached=0", "new=0"), "--grid: new: 0"),
             (("step",), "bench step: -o: only operators are measurements"),
+            (("step", "--nextn", "3"), "drafts one token a step, not 3"),
         ]
         for arguments, words in cases:
             with self.subTest(arguments):
@@ -69,7 +70,7 @@ class Bench(Fathom):
         text = (self.folder / "m.toml").read_text()
         self.assertIn('op = "top_k"', text)
         self.assertIn("median_us = ", text)
-        step = json.loads(self.ok("bench", "step", "--layers", "4", "--experts", "16", "cached=1k", "--detail", "--format", "json"))
+        step = json.loads(self.ok("bench", "step", "--layers", "4", "--experts", "16", "cached=1Ki", "--detail", "--format", "json"))
         self.assertGreater(step["steps"][0]["median_ms"], step["steps"][0]["device_ms"])
         self.assertIn("compared_1 x 1 after 1024", step)
 

@@ -156,26 +156,49 @@ TEST_F(OnCuda, MixedBatchesAsOnTheCpu) {
   EXPECT_EQ(run(o).requests[1].ids.size(), 12U);
 }
 
-// Launches every kernel by itself, as for somebody who looks at activations in between.
-class OneByOne final : public Backend {
+// Launches every kernel by itself, as for somebody who looks at activations in between; or counts the steps that were replayed.
+class Watched final : public Backend {
  public:
-  explicit OneByOne(std::unique_ptr<Backend> inner) : inner_(std::move(inner)) {}
+  Watched(std::unique_ptr<Backend> inner, bool one_by_one, int& replays) : inner_(std::move(inner)), one_by_one_(one_by_one), replays_(replays) {}
   void begin(const BoundPlan& bound, const StepInput& input) override {
     input_ = input;
-    input_.watched = true;
+    input_.watched = one_by_one_;
     inner_->begin(bound, input_);
   }
   void enter(const BoundBlock& block) override { inner_->enter(block); }
   void run(BoundStep& step) override { inner_->run(step); }
-  StepOutput finish() override { return inner_->finish(); }
+  StepOutput finish() override {
+    auto output = inner_->finish();
+    replays_ += output.replayed;
+    return output;
+  }
   HostTensor read(std::string_view activation) override { return inner_->read(activation); }
   double sent_bytes() const override { return inner_->sent_bytes(); }
   double weight_bytes() const override { return inner_->weight_bytes(); }
 
  private:
   std::unique_ptr<Backend> inner_;
+  bool one_by_one_;
+  int& replays_;
   StepInput input_;
 };
+
+// The same ids with graphs and without; how many steps were replayed.
+int expect_same_ids(RunOptions o) {
+  const auto with = [&o](bool one_by_one, int& replays) {
+    o.backend = [one_by_one, &replays](const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress,
+                                       std::int64_t pages, Communicator&) -> std::unique_ptr<Backend> {
+      return std::make_unique<Watched>(make_cuda_backend(plan, place, numerics, source, progress, pages), one_by_one, replays);
+    };
+    return run(o);
+  };
+  int replays = 0, none = 0;
+  const auto got = with(false, replays), want = with(true, none);
+  for (std::size_t i = 0; i < o.requests.size(); ++i) EXPECT_EQ(got.requests[i].ids, want.requests[i].ids) << i;
+  EXPECT_EQ(got.requests[0].accepted, want.requests[0].accepted);
+  EXPECT_EQ(none, 0);
+  return replays;
+}
 
 // Sequences that come, grow past the sizes that graphs are made for, and go; with drafts, some of them accepted.
 TEST_F(OnCuda, GraphsGiveWhatKernelsOneByOneGive) {
@@ -185,23 +208,37 @@ TEST_F(OnCuda, GraphsGiveWhatKernelsOneByOneGive) {
   o.dump = false;
   o.model.vocab_size = 8;
   o.requests.clear();
-  for (const std::int64_t tokens : {3, 70, 150})
+  for (const std::int64_t tokens : {150, 70, 3})
     o.requests.push_back({.prompt = random_prompt(tokens, 8, 5), .max_new_tokens = 2 * tokens, .forced = {}, .end = {}});
   o.weights = std::make_shared<SyntheticWeights>(3, o.model.storage.embedding);
   for (const std::int64_t drafts : {0, 1})
     for (const float temperature : {0.0f, 0.7f}) {
       o.policy.mtp_depth = drafts;
       o.sampling.temperature = temperature;
-      auto one_by_one = o;
-      one_by_one.backend = [](const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress,
-                              std::int64_t pages, Communicator&) -> std::unique_ptr<Backend> {
-        return std::make_unique<OneByOne>(make_cuda_backend(plan, place, numerics, source, progress, pages));
-      };
-      const auto got = run(o), want = run(one_by_one);
-      for (std::size_t i = 0; i < o.requests.size(); ++i) EXPECT_EQ(got.requests[i].ids, want.requests[i].ids) << i;
-      EXPECT_EQ(got.requests[2].accepted, want.requests[2].accepted);
-      EXPECT_EQ(got.requests[2].accepted > 0, drafts > 0);
+      EXPECT_GT(expect_same_ids(o), 20);
     }
+}
+
+// Beside a sequence that decodes and grows, one prompt after the other begins like it: their cached keys are read again, and all those steps are the
+// same but for the length of the one that decodes.
+TEST_F(OnCuda, GraphsOfMixedStepsReadTheirOwnContexts) {
+  const Fixture f("v32-yarn-fp8-mtp");
+  auto o = forced(f, Numerics::fp8);
+  o.force.reset();
+  o.dump = false;
+  o.max_sequences = 2;
+  o.requests = {{.prompt = random_prompt(200, 256, 5), .max_new_tokens = 24, .forced = {}, .end = {}}};
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    auto prompt = o.requests[0].prompt;
+    const auto own = random_prompt(20, 256, 10 + i);
+    prompt.resize(192);
+    prompt.insert(prompt.end(), own.begin(), own.end());
+    o.requests.push_back({.prompt = prompt, .max_new_tokens = 1, .forced = {}, .end = {}});
+  }
+  for (const auto attention : {PrefillAttention::mha, PrefillAttention::mqa}) {
+    o.policy.prefill_attention = attention;
+    EXPECT_GT(expect_same_ids(o), 5);
+  }
 }
 
 // A timed graph has the time of every operator, and its records the loads that came.
