@@ -13,6 +13,7 @@
 #include "kernels/cpu/codec.h"
 #include "kernels/cuda/drafts.h"
 #include "kernels/cuda/embedding.h"
+#include "kernels/cuda/top_k.h"
 #include "model_spec/error.h"
 
 namespace fathom::executor {
@@ -385,6 +386,8 @@ HostTensor CudaBackend::read(std::string_view activation) {
 std::optional<std::string> check_cuda(const Plan& plan, Numerics numerics) {
   if (gpus(plan.layout) > 1) return fmt::format("several GPUs are not built yet: {} ranks", gpus(plan.layout));
   if (numerics == Numerics::exact) return "exact arithmetic runs on the CPU: --numerics bf16 or fp8";
+  if (plan.model.indexer && plan.model.indexer->index_topk > kernels::cuda::most_topk)
+    return fmt::format("index_topk is {}: the kernel on a GPU chooses up to {}", plan.model.indexer->index_topk, kernels::cuda::most_topk);
   for (const auto& t : tensor_table(plan.model))
     if (has_scales(t.storage) && t.storage != DType::fp8_block && numerics == Numerics::fp8)
       return fmt::format("weights stored as {} run on a GPU in --numerics bf16 only", name_of(t.storage));

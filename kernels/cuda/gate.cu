@@ -123,6 +123,28 @@ __device__ void drop_groups(const Op& op, std::uint32_t (&key)[own]) {
     if (!(kept >> i & 1)) key[i] = key_of(-INFINITY);
 }
 
+// The best expert of all lanes that is left, and its score; it is left no longer.
+struct Chosen {
+  unsigned expert;
+  float score;
+};
+template <int own>
+__device__ Chosen take_best(const float (&score)[own], std::uint32_t (&key)[own]) {
+  const auto lane = lane_id();
+  std::uint32_t best = key[0];
+  unsigned at = 0;
+  float best_score = score[0];
+#pragma unroll
+  for (int i = 1; i < own; ++i)
+    if (key[i] > best) best = key[i], at = i, best_score = score[i];
+  const std::uint32_t most = __reduce_max_sync(all_lanes, best);
+  const unsigned expert = __reduce_min_sync(all_lanes, best == most ? lane + 32 * at : ~0u);
+#pragma unroll
+  for (int i = 0; i < own; ++i)
+    if (lane + 32 * i == expert) key[i] = 0;
+  return {expert, __shfl_sync(all_lanes, best_score, expert % 32)};
+}
+
 template <int own>
 __global__ void __launch_bounds__(32 * warps)
     gate_in_registers(Op op, float route_scale, Matrix logits, const float* bias, std::int32_t* ids, float* weights, std::int64_t stride) {
@@ -138,27 +160,16 @@ __global__ void __launch_bounds__(32 * warps)
   }
   if (op.topk_group < op.groups) drop_groups(op, key);
 
-  unsigned mine = 0;  // the choice number `lane`, and its score
-  float mine_score = 0, sum = 0;
+  Chosen mine{};  // the choice number `lane`
+  float sum = 0;
   for (unsigned n = 0; n < op.topk; ++n) {
-    std::uint32_t best = key[0];
-    unsigned at = 0;
-    float best_score = score[0];
-#pragma unroll
-    for (int i = 1; i < own; ++i)
-      if (key[i] > best) best = key[i], at = i, best_score = score[i];
-    const std::uint32_t most = __reduce_max_sync(all_lanes, best);
-    const unsigned expert = __reduce_min_sync(all_lanes, best == most ? lane + 32 * at : ~0u);
-    const float its_score = __shfl_sync(all_lanes, best_score, expert % 32);
-    sum += its_score;
-    if (lane == n) mine = expert, mine_score = its_score;
-#pragma unroll
-    for (int i = 0; i < own; ++i)
-      if (lane + 32 * i == expert) key[i] = 0;
+    const Chosen next = take_best(score, key);
+    sum += next.score;
+    if (lane == n) mine = next;
   }
   if (lane >= op.topk) return;
-  ids[t * stride + lane] = static_cast<std::int32_t>(mine);
-  weights[t * stride + lane] = mine_score / sum * route_scale;
+  ids[t * stride + lane] = static_cast<std::int32_t>(mine.expert);
+  weights[t * stride + lane] = mine.score / sum * route_scale;
 }
 
 }  // namespace

@@ -25,8 +25,9 @@ using model_spec::Failure;
 
 constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what the cuBLAS documentation recommends for sm_90
 constexpr I row_alignment = 16;                                 // bytes, of every operand (matrix.h)
-// Up to here gemm_of_few: measured on an H200, [4096, 7168] takes it 13.6 us at 1 token, 18 at 4 and 40 at 32, cuBLASLt 16 from 48 tokens on.
-constexpr I few_tokens = 16;
+// Up to here gemm_of_few. On an H200, 2026-11-27, microseconds of [out, in] at 1, 4 and 16 tokens, and of cuBLASLt at 32 and 128, where it takes as long
+// as with fewer: [2240, 7168] 10.5, 13.1, 25.7 and 15.1, 17.0; [4096, 7168] 13.5, 18.2, 27.4 and 15.7, 18.2; [7168, 16384] 33.4, 34.7, 39.9 and 40.0, 41.8.
+constexpr I few_tokens = 4;
 
 void check_blas(cublasStatus_t status, const std::string& what) {
   if (status != CUBLAS_STATUS_SUCCESS) throw Error(Failure::device, what + ": " + cublasLtGetStatusName(status));

@@ -2,9 +2,9 @@
 // Floor: max(2 * rows * in * out / tensor rate, bytes / memory bandwidth); each active expert's weights come once, so that few rows an expert are
 // bound by out * in bytes of weights.
 //
-// This kernel is for few rows an expert, and for few rows of a single matrix; grouped_wgmma.cu for more.
+// This kernel is for few rows an expert, and for what cuBLASLt does not take of a single matrix; grouped_wgmma.cu for more rows an expert.
 //
-// A tile of C is 128 outputs by 16, 32, 64 or 128 rows of one expert. The weights are the 16-high operand of the tensor core and the rows the
+// A tile of C is 128 outputs by 16 rows of one expert, or up to 128 of a single matrix. The weights are the 16-high operand of the tensor core and the rows the
 // 8-wide one, so that 16 rows are not padded to more. Blocks walk the list of tiles, which they derive from the offsets on the device; the tiles of
 // one expert that share weights are neighbours. A stage of the pipeline is 128 bytes along k: 64 bf16, or one scale group of e4m3. sm_90 has no
 // e4m3 mma.sync: the codes become f16 in registers, which is exact, so that the partial sums over a scale group are true fp32 sums.
@@ -255,8 +255,8 @@ constexpr double many_rows = 16;
 
 template <bool fp8>
 void launch_for(double rows, const Product& p, Stream stream) {
-  if (p.offsets && rows >= many_rows) multiply_many<fp8>(p, stream);
-  else if (rows <= 16) launch<Tile<fp8, 16, 1, 4, 3>>(p, stream);
+  if (p.offsets && rows >= many_rows) return multiply_many<fp8>(p, stream);
+  if (p.offsets || rows <= 16) launch<Tile<fp8, 16, 1, 4, 3>>(p, stream);
   else if (rows <= 32) launch<Tile<fp8, 32, 1, 5, 2>>(p, stream);
   else if (rows <= 64) launch<Tile<fp8, 64, 1, 4, 2>>(p, stream);
   else launch<Tile<fp8, 128, 2, 6, 1>>(p, stream);

@@ -51,7 +51,8 @@ template <int queries_, int groups_, int blocks_, int depth_, int registers_ = 0
 struct Shape {
   static constexpr int queries = queries_, groups = groups_, blocks = blocks_, depth = depth_, registers = registers_;
   static constexpr int threads = groups * 128 + (registers > 0 ? 128 : 32);
-  // A warpgroup that takes every second or fourth page comes to a place in the ring always or never: a parity tells a turn from the next one only.
+  // A warpgroup that takes every second or fourth page comes to a place in the ring always or never (score_run): a parity tells a turn from the next
+  // one only.
   static_assert(depth % groups == 0);
 };
 using OneQuery = Shape<1, 2, 2, 8>;
@@ -236,7 +237,8 @@ __device__ void score_run(const Scores& s, const Run& run, Tiles<S>& tiles, int 
   const bool idle = uniform(run.first + first_query >= run.last);
   const Part<S> part = part_of<S>(s, run, tiles, first_query);
   wait_barrier(shared_address(&tiles.queries_filled), turn % 2);
-  for (int page = run.first_page + group / owners; page < run.last_page; page += pages) {
+  const int skipped = ((group / owners - n) % pages + pages) % pages;  // so that a place in the ring is always the same warpgroup's
+  for (int page = run.first_page + skipped; page < run.last_page; page += pages) {
     const Place<S> place(n + page - run.first_page);
     wait_barrier(shared_address(&tiles.filled[place.slot]), place.parity);
     if (!idle) score_page<S>(s, tiles, place.slot, page, part);

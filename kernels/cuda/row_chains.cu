@@ -15,7 +15,7 @@ constexpr unsigned warps = 4;
 
 // ---- the latent: a warp has a token
 
-constexpr int most_held = 4;  // octets of a lane
+constexpr int most_held = 2;  // octets of a lane
 
 struct LatentRows {
   float eps;
@@ -177,7 +177,6 @@ void latent_chain(const model_spec::LatentCacheWrite<std::int64_t>& op, float ep
   const auto blocks = static_cast<unsigned>((op.tokens + warps - 1) / warps);
   choose(in_octets(cache), [&](auto wide) {
     if (op.latent <= 256) latent_rows<wide, 1><<<blocks, 32 * warps, 0, stream>>>(p);
-    else if (op.latent <= 512) latent_rows<wide, 2><<<blocks, 32 * warps, 0, stream>>>(p);
     else latent_rows<wide, most_held><<<blocks, 32 * warps, 0, stream>>>(p);
   });
   check_launch("latent_chain");

@@ -16,7 +16,7 @@ struct Angles {
   const float *cosines = nullptr, *sines = nullptr;
 };
 
-// Whether the sizes suit: whole octets, and 1024 numbers of the latent at most.
+// Whether the sizes suit: whole octets, and 512 numbers of the latent at most.
 bool suits_latent_chain(std::int64_t latent, std::int64_t rope);
 // kv bf16[tokens, latent + rope] in place: RMSNorm of the latent, RoPE of neighbours of the rest; then the record to its slot (-1: nowhere).
 void latent_chain(const model_spec::LatentCacheWrite<std::int64_t>& op, float eps, const Matrix& kv, const Matrix& weight, const Angles& angles,

@@ -474,7 +474,8 @@ void top_k(const model_spec::TopK<std::int64_t>& op, std::int64_t tokens, const 
            Stream stream) {
   assert(scores.type == DType::fp32 && scores.stride % per_quad == 0 && scores.rows >= tokens);
   assert(indices.type == DType::int32 && indices.columns >= op.topk && indices.rows >= tokens && op.topk > 0);
-  assert(op.topk + round_numbers <= most_candidates);
+  static_assert(most_topk + round_numbers <= most_candidates);
+  assert(op.topk <= most_topk);
   if (tokens == 0) return;
   const std::int64_t blocks = blocks_for(tokens, scores.columns, op.topk), capacity = std::max(op.topk + round_numbers, blocks * op.topk);
   const Rows rows{static_cast<const float*>(scores.data),

@@ -62,32 +62,25 @@ __device__ inline void grow_registers() {
 #define FATHOM_NAMES_8 FATHOM_NAMES_4 ", %4, %5, %6, %7"
 #define FATHOM_NAMES_16 FATHOM_NAMES_8 ", %8, %9, %10, %11, %12, %13, %14, %15"
 #define FATHOM_NAMES_32 FATHOM_NAMES_16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define FATHOM_NAMES_48 FATHOM_NAMES_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
-#define FATHOM_NAMES_64 FATHOM_NAMES_48 ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define FATHOM_NAMES_96 FATHOM_NAMES_64 \
+#define FATHOM_NAMES_64 FATHOM_NAMES_32 \
+  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47" \
+  ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define FATHOM_NAMES_128 FATHOM_NAMES_64 \
   ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79" \
-  ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
-#define FATHOM_NAMES_128 FATHOM_NAMES_96 \
+  ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95" \
   ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111" \
   ", %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
 #define FATHOM_SUMS_4(d, i) "+f"(d[(i)]), "+f"(d[(i) + 1]), "+f"(d[(i) + 2]), "+f"(d[(i) + 3])
 #define FATHOM_SUMS_8(d, i) FATHOM_SUMS_4(d, i), FATHOM_SUMS_4(d, (i) + 4)
 #define FATHOM_SUMS_16(d, i) FATHOM_SUMS_8(d, i), FATHOM_SUMS_8(d, (i) + 8)
 #define FATHOM_SUMS_32(d, i) FATHOM_SUMS_16(d, i), FATHOM_SUMS_16(d, (i) + 16)
-#define FATHOM_SUMS_48(d, i) FATHOM_SUMS_32(d, i), FATHOM_SUMS_16(d, (i) + 32)
 #define FATHOM_SUMS_64(d, i) FATHOM_SUMS_32(d, i), FATHOM_SUMS_32(d, (i) + 32)
-#define FATHOM_SUMS_96(d, i) FATHOM_SUMS_64(d, i), FATHOM_SUMS_32(d, (i) + 64)
 #define FATHOM_SUMS_128(d, i) FATHOM_SUMS_64(d, i), FATHOM_SUMS_64(d, (i) + 64)
 
 // x(n, numbers of d, names of the seven operands that follow d)
 #define FATHOM_EACH_WIDTH(x)              \
-  x(8, 4, 4, 5, 6, 7, 8, 9, 10)           \
-  x(16, 8, 8, 9, 10, 11, 12, 13, 14)      \
-  x(32, 16, 16, 17, 18, 19, 20, 21, 22)   \
   x(64, 32, 32, 33, 34, 35, 36, 37, 38)   \
-  x(96, 48, 48, 49, 50, 51, 52, 53, 54)   \
   x(128, 64, 64, 65, 66, 67, 68, 69, 70)  \
-  x(192, 96, 96, 97, 98, 99, 100, 101, 102) \
   x(256, 128, 128, 129, 130, 131, 132, 133, 134)
 
 #define FATHOM_WGMMA(n, shape, c, operands, add, ends)                                           \
@@ -101,19 +94,6 @@ __device__ inline void multiply_e4m3(float (&d)[n / 2], std::uint64_t a, std::ui
   const int adds = add;
 #define FATHOM_CASE(N, c, o0, o1, o2, o3, o4, o5, o6) \
   if constexpr (n == N) asm volatile(FATHOM_WGMMA(N, "k32.f32.e4m3.e4m3", c, "%" #o0 ", %" #o1, o2, "") : FATHOM_SUMS_##c(d, 0) : "l"(a), "l"(b), "r"(adds));
-  FATHOM_EACH_WIDTH(FATHOM_CASE)
-#undef FATHOM_CASE
-}
-
-// a from registers: lane i of warp w holds rows 16 * w + i / 4 (a[0], a[2]) and 8 further (a[1], a[3]), columns 4 * (i % 4) .. + 3, the last two + 16.
-template <int n>
-__device__ inline void multiply_e4m3(float (&d)[n / 2], const std::uint32_t (&a)[4], std::uint64_t b, bool add) {
-  const int adds = add;
-#define FATHOM_CASE(N, c, o0, o1, o2, o3, o4, o5, o6)                                                               \
-  if constexpr (n == N)                                                                                             \
-    asm volatile(FATHOM_WGMMA(N, "k32.f32.e4m3.e4m3", c, "{%" #o0 ", %" #o1 ", %" #o2 ", %" #o3 "}, %" #o4, o5, "") \
-                 : FATHOM_SUMS_##c(d, 0)                                                                            \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(adds));
   FATHOM_EACH_WIDTH(FATHOM_CASE)
 #undef FATHOM_CASE
 }

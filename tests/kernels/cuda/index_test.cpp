@@ -209,12 +209,15 @@ void expect_agreement(const std::vector<Sequence>& sequences) {
   expect_close(x, difference);
 }
 
-// The last two fill the ring of pages of a block more than once.
+// All but the first fill the ring of pages of a block more than once; the last with sequences of an odd and an even number of pages in turn.
 TEST_F(IndexLogitsOfBatch, BothKernelsAgree) {
   expect_agreement({{20'000, 1}, {777, 1}});
   expect_agreement({{6000, 2}, {50, 2}});
   expect_agreement({{200, 1100}});
   expect_agreement(std::vector<Sequence>(140, {900, 1}));
+  std::vector<Sequence> in_turn;
+  for (I i = 0; i < 140; ++i) in_turn.push_back({i % 2 == 0 ? 2500 : 2561, 3});
+  expect_agreement(in_turn);
 }
 
 // ---- top_k

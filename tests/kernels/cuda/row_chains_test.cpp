@@ -64,7 +64,7 @@ TEST_F(RowChains, Latent) {
 
 TEST_F(RowChains, IndexKeys) {
   for (const DType type : {fp8_row, bf16})
-    for (const auto& [dims, rope_dims] : {std::pair<I, I>{128, 64}, {64, 32}, {32, 32}, {64, 16}, {16, 16}}) {
+    for (const auto& [dims, rope_dims] : {std::pair<I, I>{128, 64}, {256, 64}, {64, 32}, {32, 32}, {64, 16}, {16, 16}}) {
       ASSERT_TRUE(suits_index_chain(dims, rope_dims));
       SCOPED_TRACE(testing::Message() << name_of(type) << ' ' << dims << ", of which " << rope_dims);
       const Array k = cpu::random_array(bf16, tokens, dims + 8);
@@ -86,6 +86,7 @@ TEST_F(RowChains, IndexKeys) {
     }
   EXPECT_FALSE(suits_index_chain(128, 48));  // halves of 24: no power of two
   EXPECT_FALSE(suits_index_chain(96, 32));
+  EXPECT_FALSE(suits_latent_chain(1024, 64));
 }
 
 TEST_F(RowChains, IndexQueries) {
