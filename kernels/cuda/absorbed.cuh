@@ -11,8 +11,6 @@ using Bf16 = __nv_bfloat16;
 
 inline constexpr int rope_width = 64;  // in shared memory; narrower ones are padded with zeros
 
-__host__ __device__ constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
-
 struct Problem {
   const Bf16* q = nullptr;  // [tokens * heads, latent + rope]
   Bf16* o = nullptr;        // [tokens * heads, latent]

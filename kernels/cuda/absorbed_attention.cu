@@ -17,8 +17,6 @@ namespace {
 using model_spec::CacheFormat;
 using namespace absorbed;
 
-constexpr int processors = 132;  // of an H200: a block fills one
-
 // The sizes that a kernel is made for.
 template <int heads_, int latent_, bool fp8_>
 struct Shape {
@@ -374,7 +372,7 @@ int heads_of_block(int heads) { return heads <= 16 ? 16 : heads <= 32 ? 32 : 64;
 // As many blocks a query as fill the device once.
 int splits(std::int64_t tokens, std::int64_t heads) {
   const std::int64_t blocks = tokens * ceil_div(static_cast<int>(heads), heads_of_block(static_cast<int>(heads)));
-  return blocks == 0 || blocks > processors ? 1 : static_cast<int>(processors / blocks);
+  return blocks == 0 || blocks > multiprocessors ? 1 : static_cast<int>(multiprocessors / blocks);
 }
 
 template <class S>

@@ -15,6 +15,13 @@
 
 namespace fathom::kernels::cuda {
 
+inline constexpr std::int64_t multiprocessors = 132;  // of an H200; only numbers of blocks depend on it
+
+template <class A, class B>
+__host__ __device__ constexpr auto ceil_div(A a, B b) {
+  return (a + b - 1) / b;
+}
+
 // ---- lanes
 
 inline constexpr unsigned all_lanes = 0xffffffffu;
@@ -191,10 +198,10 @@ __device__ void each_unit(std::int64_t rows, std::int64_t units, Visit visit) {
   for (std::uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < all; i += gridDim.x * blockDim.x) visit(i / each, i % each);
 }
 
-// Blocks of walk_threads for it, at most four waves on H200's 132 multiprocessors, each of which holds 8 (2048 threads).
+// Blocks of walk_threads for it, at most four waves of the 8 that a multiprocessor holds (2048 threads).
 inline unsigned walk_blocks(std::int64_t rows, std::int64_t units) {
   assert(rows > 0 && units > 0 && rows * units < std::int64_t{1} << 31);
-  return static_cast<unsigned>(std::min<std::int64_t>((rows * units + walk_threads - 1) / walk_threads, 132 * 32));
+  return static_cast<unsigned>(std::min<std::int64_t>(ceil_div(rows * units, walk_threads), 32 * multiprocessors));
 }
 
 // ---- launchers

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/cuda/matrix.h"
+#include "kernels/cuda/device.cuh"
 
 namespace fathom::kernels::cuda::grouped {
 
@@ -32,8 +32,6 @@ struct TileSize {
 struct Place {
   int expert, row, rows, out;  // first row and rows of the tile, first output
 };
-
-__host__ __device__ inline I ceil_div(I a, I b) { return (a + b - 1) / b; }
 
 // How many tiles there are at most; the host does not know the rows of an expert.
 inline I most_tiles(const Product& p, TileSize size) {

@@ -29,7 +29,6 @@ namespace {
 constexpr int warps = 8, threads = warps * 32;
 constexpr int pages_per_stage = 2, stage_keys = pages_per_stage * model_spec::page_tokens;  // a tile of 16 keys for each warp of one query
 constexpr int mma_keys = 16, mma_heads = 8;                                                 // M and N of the mma
-constexpr std::int64_t multiprocessors = 132;                                               // of H200; only the number of blocks depends on it
 constexpr std::int64_t stages_per_wave = 16;                                                // work of a block that makes another wave of them worth its start
 
 struct Scores {
@@ -247,19 +246,11 @@ __global__ void __launch_bounds__(threads, 1) index_logits_kernel(const Scores s
   }
 }
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-// Blocks for each tile: one wave of them, or more where every block keeps enough work, up to 8, which even out the causal triangle.
-int splits_for(std::int64_t blocks, int tile, std::int64_t stages) {
-  const std::int64_t waves = std::clamp<std::int64_t>(blocks * stages * tile / (multiprocessors * stages_per_wave), 1, 8);
-  return static_cast<int>(std::clamp<std::int64_t>(multiprocessors * waves / blocks, 1, std::max<std::int64_t>(stages, 1)));
-}
-
 template <DType type, int dims, int tiles>
 void launch(Scores s, Stream stream) {
   using R = Rows<type, dims>;
   const std::int64_t blocks = ceil_div(s.tokens, s.tile);
-  s.splits = splits_for(blocks, s.tile, ceil_div(s.context.max_visible, stage_keys));
+  s.splits = splits_for(blocks, s.tile, ceil_div(s.context.max_visible, stage_keys), multiprocessors, stages_per_wave);
   const int bytes = s.tile * tiles * mma_heads * R::bytes + R::depth * R::stage_bytes;
   const auto kernel = index_logits_kernel<type, dims, tiles>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "index_logits");

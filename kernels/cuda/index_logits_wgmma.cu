@@ -33,7 +33,6 @@ namespace {
 
 constexpr int heads = 64, dims = 128, page_keys = model_spec::page_tokens;
 constexpr int keys_bytes = page_keys * dims, scales_bytes = page_keys * 4, page_bytes = keys_bytes + scales_bytes, query_bytes = heads * dims;
-constexpr std::int64_t multiprocessors = 132;  // of H200; only the number of blocks depends on it
 
 struct Scores {
   CUtensorMap queries, keys;
@@ -291,15 +290,7 @@ __global__ void __launch_bounds__(S::threads, S::blocks) index_logits_wgmma_kern
   }
 }
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-// Blocks for each tile: one wave of them, or more where every block keeps enough work, up to 8, which even out the causal triangle.
-template <class S>
-int splits_for(std::int64_t blocks, int tile, std::int64_t pages) {
-  constexpr std::int64_t at_once = multiprocessors * S::blocks, work = 128;  // pages times queries
-  const std::int64_t waves = std::clamp<std::int64_t>(blocks * pages * tile / (at_once * work), 1, 8);
-  return static_cast<int>(std::clamp<std::int64_t>(at_once * waves / blocks, 1, std::max<std::int64_t>(pages, 1)));
-}
+constexpr std::int64_t pages_per_wave = 128;  // times queries: work of a block that makes another wave of them worth its start
 
 template <class S>
 void launch(Scores s, int tile, Stream stream) {
@@ -307,7 +298,7 @@ void launch(Scores s, int tile, Stream stream) {
   assert(tile <= S::queries * S::groups);
   const std::int64_t blocks = ceil_div(s.tokens, tile);
   s.tile = tile;
-  s.splits = splits_for<S>(blocks, tile, ceil_div(s.context.max_visible, page_keys));
+  s.splits = splits_for(blocks, tile, ceil_div(s.context.max_visible, page_keys), multiprocessors * S::blocks, pages_per_wave);
   const auto kernel = index_logits_wgmma_kernel<S>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(Tiles<S>)), "index_logits");
   kernel<<<static_cast<unsigned>(blocks * s.splits), S::threads, sizeof(Tiles<S>), stream>>>(s);

@@ -35,7 +35,6 @@ constexpr int quads = 4;     // of a thread in one round of the walk; counts of 
 constexpr int round_numbers = threads * quads * per_quad;
 constexpr int samples = 2048;
 constexpr int bin_bits = 11, bins = 1 << bin_bits;
-constexpr std::int64_t multiprocessors = 132;        // of H200; only the number of blocks depends on it
 constexpr std::int64_t most_blocks = 8;              // of a cluster that any sm_90 device can run
 constexpr std::int64_t least_part = 4096;            // numbers that are worth another block
 constexpr std::int64_t most_candidates = 26 * 1024;  // that shared memory, 227 KB, holds beside the histogram
