@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "executor/cuda/cuda_steps.h"
@@ -157,37 +156,11 @@ void CudaBackend::make_results() {
   moved(expert_row_.reserve(bytes(capacity)));
 }
 
-// Sizes of contexts count only where activations hold them; StepInputs::longest() stands for those that grow by a token each step. A timed graph has
-// an event for every group.
-GraphKey CudaBackend::key() const {
-  const auto& input = at_.input();
-  const auto& s = input.sampling;
-  GraphKey key{StepInputs::longest(input.batch),
-               std::ssize(input.sampled),
-               results_.end - results_.drafts,
-               std::ssize(input.drafted),
-               input.timed,
-               std::bit_cast<std::int32_t>(s.temperature),
-               std::bit_cast<std::int32_t>(s.top_p),
-               static_cast<I>(s.seed)};
-  bool copied = false;
-  for (std::size_t g = 0; g < input.batch.groups.size(); ++g) {
-    const auto& group = input.batch.groups[g];
-    const auto [dense, sparse] = bound_->paths[g];
-    copied = copied || StepInputs::copies_context(bound_->paths[g]);
-    const std::array<I, 4> kind{static_cast<I>(dense), static_cast<I>(sparse), group.new_tokens, copied ? group.cached_tokens : -1};
-    const bool same = key.size() > 8 && !input.timed && std::equal(kind.begin(), kind.end(), key.end() - 5);
-    if (same) key.back() += group.sequences;
-    else key.insert(key.end(), kind.begin(), kind.end()), key.push_back(group.sequences);
-  }
-  return key;
-}
-
 // A step that somebody looks into, or that takes others' choices, waits for the host between its kernels. All others are captured when they come a
 // second time: the first time memory takes its size and cuBLASLt chooses.
 void CudaBackend::choose_how_to_run() {
   const auto& input = at_.input();
-  graph_ = input.watched || input.forced ? nullptr : graphs_.find(key());
+  graph_ = input.watched || input.forced ? nullptr : graphs_.find(graph_key(*bound_, input));
 }
 
 // The copies of a MoE layer's counts, and the records that they complete.

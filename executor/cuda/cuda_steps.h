@@ -61,7 +61,6 @@ class CudaBackend final : public Backend {
   // cuda_backend.cpp
   void make_caches(std::int64_t pages);
   void make_results();
-  [[nodiscard]] GraphKey key() const;
   void choose_how_to_run();
   void note_load(model_spec::BoundStep&);
   void record_event();

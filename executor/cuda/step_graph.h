@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "executor/backend.h"
+
 namespace fathom::executor {
 
 struct DestroyGraph {
@@ -39,6 +41,9 @@ class Capture {
 
 // What decides which kernels a step launches and with which arguments: steps with the same key differ only in what device memory holds.
 using GraphKey = std::vector<std::int64_t>;
+// The lengths of contexts count only where activations hold them; StepInputs::longest() stands for those that grow by a token each step. Groups alike
+// are one, but in a timed step, which has an event for every group.
+GraphKey graph_key(const model_spec::BoundPlan&, const StepInput&);
 
 struct StepGraph {
   ExecutableGraph graph;      // null: seen once, launched kernel by kernel

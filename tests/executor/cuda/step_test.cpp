@@ -126,6 +126,35 @@ TEST(StepInputs, ContextsAreRoundedUpByAnEighth) {
   EXPECT_EQ(longest(131'071), 131'072);
 }
 
+GraphKey key_of(std::vector<Group> groups, bool timed = false, float temperature = 0) {
+  static const auto p = plan(find_model("deepseek-v3.2"), {}, {});
+  StepInput input;
+  input.batch = {.groups = std::move(groups), .sampled = 0, .dp_tokens = {}};
+  input.sampled.assign(static_cast<std::size_t>(input.batch.sampled = input.batch.sequences()), 0);
+  input.timed = timed;
+  input.sampling.temperature = temperature;
+  BoundPlan bound;
+  bind(p, 0, input.batch, bound);
+  return graph_key(bound, input);
+}
+
+TEST(StepGraphs, StepsThatDifferOnlyInWhatMemoryHoldsAreTheSame) {
+  EXPECT_EQ(key_of({{5, 1, 4200}}), key_of({{5, 1, 4300}}));
+  EXPECT_EQ(key_of({{5, 1, 4200}}), key_of({{2, 1, 4000}, {3, 1, 4300}}));
+  EXPECT_EQ(key_of({{1, 1, 3000}, {1, 152, 448}}), key_of({{1, 1, 3001}, {1, 152, 448}}));  // a prompt beside one that decodes
+}
+
+TEST(StepGraphs, OthersAreNot) {
+  const auto key = key_of({{5, 1, 4200}});
+  for (const auto& other : std::vector<std::vector<Group>>{{{4, 1, 4200}}, {{5, 2, 4200}}, {{5, 1, 8200}}, {{4, 1, 4200}, {1, 2, 4200}}})
+    EXPECT_NE(key, key_of(other));
+  EXPECT_NE(key, key_of({{5, 1, 4200}}, true));
+  EXPECT_NE(key, key_of({{5, 1, 4200}}, false, 0.5f));
+  EXPECT_NE(key_of({{5, 1, 4200}}, true), key_of({{2, 1, 4200}, {3, 1, 4200}}, true));  // an event for every group
+  EXPECT_NE(key_of({{1, 152, 448}}), key_of({{1, 152, 384}}));                          // contexts that are copied
+  EXPECT_NE(key_of({{1, 152, 448}, {1, 152, 448}}), key_of({{1, 152, 448}, {1, 152, 500}}));
+}
+
 TEST(StepGraphs, KeysUsedLastAreKept) {
   StepGraphs graphs;
   EXPECT_EQ(graphs.find({1}), nullptr);
