@@ -21,7 +21,7 @@ struct Request {
   std::map<std::string, std::vector<std::string>, std::less<>> options;  // the other flags by first name without dashes; a switch has one empty value
 
   [[nodiscard]] bool has(std::string_view option) const { return options.contains(option); }
-  [[nodiscard]] std::string option(std::string_view name, std::string fallback = {}) const {
+  [[nodiscard]] std::string option(std::string_view name, const std::string& fallback = {}) const {
     const auto found = options.find(name);
     return found == options.end() || found->second.empty() ? fallback : found->second.back();
   }
