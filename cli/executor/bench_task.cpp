@@ -67,8 +67,8 @@ BenchTask bench_task(const Request& request, const std::vector<std::string>& ter
 
 hardware_profiles::Measurements measured_here([[maybe_unused]] executor::Numerics numerics) {
 #ifdef FATHOM_HAVE_CUDA
+  executor::require_cuda();
   const auto facts = executor::cuda_facts();
-  if (facts.fault) throw Error(Failure::device, fmt::format("{}: {}", facts.fault->cause, facts.fault->remedy));
   const auto driver = gpu_driver();
   const auto commit = version_commit();
   const auto today = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());

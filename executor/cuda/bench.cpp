@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "executor/cuda/devices.h"
+#include "executor/cuda/graph.h"
 #include "executor/cuda/stand.h"
 
 namespace fathom::executor {
@@ -26,49 +28,30 @@ constexpr double kept_free = 1e9;  // bytes of device memory, for code and the w
 std::int64_t warm_count(double one) { return one > least_warm ? 1 : std::max(warm_replays, static_cast<std::int64_t>(std::ceil(least_warm / one))); }
 std::int64_t timed_count(double one) { return std::clamp(static_cast<std::int64_t>(most_timed / one), fewest_timed, timed_replays); }
 
-// Launches 0 .. count on sets in turn, as a graph.
-class Graph {
- public:
-  Graph(const Stand& stand, std::int64_t count, cudaStream_t stream) : stream_(stream) {
-    cudaGraph_t graph = nullptr;
-    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-    for (std::int64_t i = 0; i < count; ++i) stand.launch(i % stand.sets(), stream);
-    check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
-    const auto status = cudaGraphInstantiate(&ready_, graph, 0);
-    cudaGraphDestroy(graph);
-    check(status, "cudaGraphInstantiate");
-  }
-  Graph(Graph&&) = delete;
-  ~Graph() { cudaGraphExecDestroy(ready_); }
+using Events = std::array<Event, timed_replays + 1>;
 
-  void warm_up(std::int64_t count) const {
-    for (std::int64_t i = 0; i < count; ++i) check(cudaGraphLaunch(ready_, stream_), "cudaGraphLaunch");
-  }
-  // Seconds of each of `count` replays, one right after the other.
-  [[nodiscard]] std::vector<double> replay(std::int64_t count, std::span<const cudaEvent_t> events) const {
-    check(cudaEventRecord(events[0], stream_), "cudaEventRecord");
-    for (std::int64_t i = 0; i < count; ++i) {
-      check(cudaGraphLaunch(ready_, stream_), "cudaGraphLaunch");
-      check(cudaEventRecord(events[static_cast<std::size_t>(i + 1)], stream_), "cudaEventRecord");
-    }
-    check(cudaStreamSynchronize(stream_), "replay of a graph");
-    std::vector<double> seconds;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-      float ms = 0;
-      check(cudaEventElapsedTime(&ms, events[i], events[i + 1]), "cudaEventElapsedTime");
-      seconds.push_back(ms * 1e-3);
-    }
-    return seconds;
-  }
+// Launches 0 .. count on sets in turn.
+ExecutableGraph graph_of(const Stand& stand, std::int64_t count, cudaStream_t stream) {
+  Capture capture(stream);
+  for (std::int64_t i = 0; i < count; ++i) stand.launch(i % stand.sets(), stream);
+  return capture.take();
+}
 
- private:
-  cudaStream_t stream_;
-  cudaGraphExec_t ready_ = nullptr;
-};
+// Seconds of each of `count` replays, one right after the other.
+std::vector<double> replay(const ExecutableGraph& graph, std::int64_t count, const Events& events, cudaStream_t stream) {
+  check(cudaEventRecord(events[0].get(), stream), "cudaEventRecord");
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+    check(cudaGraphLaunch(graph.get(), stream), "cudaGraphLaunch");
+    check(cudaEventRecord(events[i + 1].get(), stream), "cudaEventRecord");
+  }
+  check(cudaStreamSynchronize(stream), "replay of a graph");
+  std::vector<double> seconds;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) seconds.push_back(seconds_between(events[i], events[i + 1]));
+  return seconds;
+}
 
-// The kernels' device, or Error{device}.
-int require_device() {
-  if (const auto fault = cuda_fault()) throw Error(Failure::device, fmt::format("{}: {}", fault->cause, fault->remedy));
+int required_device() {
+  require_cuda();
   int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
   return device;
@@ -90,15 +73,12 @@ double free_bytes(const DeviceMemory& held) {
 }  // namespace
 
 struct Bench::State {
-  State(const ModelSpec& m, Numerics n) : model(m), numerics(n), cold_bytes(cold_caches * l2_bytes(require_device())) {
+  State(const ModelSpec& m, Numerics n) : model(m), numerics(n), cold_bytes(cold_caches * l2_bytes(required_device())) {
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
-    for (auto& event : events) check(cudaEventCreate(&event), "cudaEventCreate");
+    for (auto& event : events) event = make_event();
   }
   State(State&&) = delete;
-  ~State() {
-    for (const auto event : events) cudaEventDestroy(event);
-    cudaStreamDestroy(stream);
-  }
+  ~State() { cudaStreamDestroy(stream); }
   void run_once(const Stand&, const BenchRecord&) const;
   [[nodiscard]] std::vector<double> replays(const Stand&, std::int64_t& launches) const;
 
@@ -107,7 +87,7 @@ struct Bench::State {
   double cold_bytes;
   kernels::cuda::Gemms gemms;
   cudaStream_t stream = nullptr;
-  std::array<cudaEvent_t, timed_replays + 1> events{};
+  Events events;
   DeviceMemory memory;
 };
 
@@ -122,16 +102,17 @@ void Bench::State::run_once(const Stand& stand, const BenchRecord& record) const
 // Whole rounds of all sets, as many as a replay needs to take long enough; launches: in one.
 std::vector<double> Bench::State::replays(const Stand& stand, std::int64_t& launches) const {
   launches = stand.sets();
-  auto graph = std::make_unique<Graph>(stand, launches, stream);
-  double one = graph->replay(1, events).front();
-  if (one < least_replay) one = graph->replay(1, events).front();  // the first one carries the graph to the device
+  auto graph = graph_of(stand, launches, stream);
+  const auto once = [&] { return replay(graph, 1, events, stream).front(); };
+  double one = once();
+  if (one < least_replay) one = once();  // the first one carries the graph to the device
   if (one < least_replay) {
     launches *= static_cast<std::int64_t>(std::ceil(1.2 * least_replay / one));
-    graph = std::make_unique<Graph>(stand, launches, stream);
-    one = graph->replay(1, events).front();
+    graph = graph_of(stand, launches, stream);
+    one = once();
   }
-  graph->warm_up(warm_count(one));
-  return graph->replay(timed_count(one), events);
+  for (auto i = warm_count(one); i > 0; --i) check(cudaGraphLaunch(graph.get(), stream), "cudaGraphLaunch");
+  return replay(graph, timed_count(one), events, stream);
 }
 
 Bench::Bench(const ModelSpec& model, Numerics numerics) : state_(std::make_unique<State>(model, numerics)) {}

@@ -61,7 +61,7 @@ double step_bytes(const Plan& plan, const Place& place, Numerics numerics, std::
 
 // A device that the kernels run on, with enough memory.
 void require_device(const Plan& plan, const Place& place, Numerics numerics, std::int64_t pages) {
-  if (const auto fault = cuda_fault()) throw Error(Failure::device, fmt::format("{}: {}", fault->cause, fault->remedy));
+  require_cuda();
   const double weights = device_weight_bytes(plan, place, numerics), step = step_bytes(plan, place, numerics, pages);
   double caches = 0;
   for (const auto& run : cached_layers(plan)) {
@@ -74,12 +74,6 @@ void require_device(const Plan& plan, const Place& place, Numerics numerics, std
   if (needed <= static_cast<double>(available)) return;
   throw Error(Failure::device, fmt::format("needs {:.1f} GB of device memory (weights {:.1f}, caches {:.1f}, activations {:.1f}), {:.1f} GB are free",
                                            needed / 1e9, weights / 1e9, caches / 1e9, step / 1e9, static_cast<double>(available) / 1e9));
-}
-
-double seconds_between(const Event& from, const Event& to) {
-  float ms = 0;
-  check(cudaEventElapsedTime(&ms, from.get(), to.get()), "cudaEventElapsedTime");
-  return ms * 1e-3;
 }
 
 }  // namespace

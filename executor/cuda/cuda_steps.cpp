@@ -70,14 +70,14 @@ cuda::Angles CudaBackend::angles(I dims) const {
   return {inputs_.cosines() + first, inputs_.sines() + first};
 }
 
-// Up to here a launch less is worth more than the registers that the chain of index queries takes: on an H200, 4096 tokens took it 129 us, its two
+// For few, a launch less is worth more than the registers that the chain of index queries takes: on an H200, 4096 tokens took it 129 us, its two
 // kernels 78.
-constexpr std::int64_t most_chained_queries = 128;
+bool CudaBackend::chains_queries(I tokens) const { return index_chain_ && tokens <= 128; }
 
 // Those of keys wait for the cache to be written, those of index queries for their transform.
 void CudaBackend::run_op(Rope<I>& op) {
-  const bool waits = op.interleaved ? latent_chain_ && !at_.step().step->launched
-                                    : index_chain_ && (at_.step().step->rows == Rows::tokens || op.tokens <= most_chained_queries);
+  const bool waits =
+      op.interleaved ? latent_chain_ && !at_.step().step->launched : index_chain_ && (at_.step().step->rows == Rows::tokens || chains_queries(op.tokens));
   if (waits) return;
   const auto [cosines, sines] = angles(op.dims);
   cuda::rope(op, view(at_.outputs()[0], op.heads), cosines, sines, stream_);
@@ -89,8 +89,7 @@ void CudaBackend::run_op(Hadamard<I>& op) {
   if (index_chain_ && keys) return;
   const auto x = view(at_.inputs()[0], op.heads);
   const auto y = view(at_.outputs()[0], op.heads);
-  if (index_chain_ && op.tokens <= most_chained_queries)
-    cuda::index_query_chain(op, plan_.model.qk_rope_head_dim, x, angles(plan_.model.qk_rope_head_dim), y, stream_);
+  if (chains_queries(op.tokens)) cuda::index_query_chain(op, plan_.model.qk_rope_head_dim, x, angles(plan_.model.qk_rope_head_dim), y, stream_);
   else if (numerics_ == Numerics::fp8) cuda::hadamard(op, x, y, stream_);
   else cuda::quantise({.tokens = x.rows, .width = op.width, .output = DType::bf16}, x, y, stream_);
 }

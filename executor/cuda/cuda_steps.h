@@ -123,6 +123,7 @@ class CudaBackend final : public Backend {
   };
   void unpermute(const Unpermuting&, const Matrix& other);
   [[nodiscard]] kernels::cuda::Angles angles(I dims) const;  // of the running step's tokens
+  [[nodiscard]] bool chains_queries(I tokens) const;
   void force_topk(const Matrix& chosen, I first_token);
   void force_experts(const Matrix& experts);
 

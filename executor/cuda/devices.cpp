@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "kernels/cuda/capability.h"
+#include "model_spec/error.h"
 
 namespace fathom::executor {
 namespace {
@@ -107,6 +108,10 @@ std::optional<Fault> cuda_fault() {
   int devices = 0;
   if (auto fault = count_fault(devices)) return fault;
   return device_facts(current_device()).fault;
+}
+
+void require_cuda() {
+  if (const auto fault = cuda_fault()) throw model_spec::Error(model_spec::Failure::device, fmt::format("{}: {}", fault->cause, fault->remedy));
 }
 
 CudaFacts cuda_facts() {

@@ -31,6 +31,8 @@ struct CudaFacts {
 CudaFacts cuda_facts();
 // Why the kernels cannot run on the current device (the first, unless another was chosen), or nothing.
 std::optional<Fault> cuda_fault();
+// Throws Error{device} where there is a reason.
+void require_cuda();
 // The part of it that looks at the device's compute capability, times 100.
 std::optional<Fault> capability_fault(const std::string& name, int capability);
 

@@ -1,43 +1,14 @@
-// A step as a CUDA graph: captured while it is launched for the first time, launched again as a whole afterwards.
+// A step as a CUDA graph: captured when it comes a second time, launched as a whole from then on.
 #pragma once
-
-#include <cuda_runtime_api.h>
 
 #include <cstdint>
 #include <map>
-#include <memory>
-#include <type_traits>
 #include <vector>
 
 #include "executor/backend.h"
+#include "executor/cuda/graph.h"
 
 namespace fathom::executor {
-
-struct DestroyGraph {
-  void operator()(cudaGraph_t g) const { cudaGraphDestroy(g); }
-  void operator()(cudaGraphExec_t g) const { cudaGraphExecDestroy(g); }
-  void operator()(cudaEvent_t e) const { cudaEventDestroy(e); }
-};
-template <class T>
-using CudaOwner = std::unique_ptr<std::remove_pointer_t<T>, DestroyGraph>;
-using Event = CudaOwner<cudaEvent_t>;
-using ExecutableGraph = CudaOwner<cudaGraphExec_t>;
-
-Event make_event();
-
-// Captures what is launched on a stream from its making to take(). If take() is not reached, what was captured is dropped.
-class Capture {
- public:
-  explicit Capture(cudaStream_t);
-  ~Capture();
-  Capture(Capture&&) = delete;
-  Capture& operator=(Capture&&) = delete;
-  ExecutableGraph take();
-
- private:
-  cudaStream_t stream_;
-  bool running_ = true;
-};
 
 // What decides which kernels a step launches and with which arguments: steps with the same key differ only in what device memory holds.
 using GraphKey = std::vector<std::int64_t>;

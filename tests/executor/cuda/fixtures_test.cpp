@@ -183,6 +183,14 @@ class Watched final : public Backend {
   StepInput input_;
 };
 
+// In fp8, with its own choices and nobody looking on: steps may be replayed.
+RunOptions unwatched(const Fixture& f) {
+  auto o = forced(f, Numerics::fp8);
+  o.force.reset();
+  o.dump = false;
+  return o;
+}
+
 // The same ids with graphs and without; how many steps were replayed.
 int expect_same_ids(RunOptions o) {
   const auto with = [&o](bool one_by_one, int& replays) {
@@ -203,9 +211,7 @@ int expect_same_ids(RunOptions o) {
 // Sequences that come, grow past the sizes that graphs are made for, and go; with drafts, some of them accepted.
 TEST_F(OnCuda, GraphsGiveWhatKernelsOneByOneGive) {
   const Fixture f("v32-yarn-fp8-mtp");
-  auto o = forced(f, Numerics::fp8);
-  o.force.reset();
-  o.dump = false;
+  auto o = unwatched(f);
   o.model.vocab_size = 8;
   o.requests.clear();
   for (const std::int64_t tokens : {150, 70, 3})
@@ -223,9 +229,7 @@ TEST_F(OnCuda, GraphsGiveWhatKernelsOneByOneGive) {
 // same but for the length of the one that decodes.
 TEST_F(OnCuda, GraphsOfMixedStepsReadTheirOwnContexts) {
   const Fixture f("v32-yarn-fp8-mtp");
-  auto o = forced(f, Numerics::fp8);
-  o.force.reset();
-  o.dump = false;
+  auto o = unwatched(f);
   o.max_sequences = 2;
   o.requests = {{.prompt = random_prompt(200, 256, 5), .max_new_tokens = 24, .forced = {}, .end = {}}};
   for (std::uint64_t i = 0; i < 10; ++i) {
@@ -244,9 +248,7 @@ TEST_F(OnCuda, GraphsOfMixedStepsReadTheirOwnContexts) {
 // A timed graph has the time of every operator, and its records the loads that came.
 TEST_F(OnCuda, GraphsTellTheTimeOfEveryOperator) {
   const Fixture f("v32-yarn-fp8-mtp");
-  auto o = forced(f, Numerics::fp8);
-  o.force.reset();
-  o.dump = false;
+  auto o = unwatched(f);
   o.traces = true;
   o.requests = {{.prompt = random_prompt(100, 256, 5), .max_new_tokens = 8, .forced = {}, .end = {}}};
   const auto result = run(o);
