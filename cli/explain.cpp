@@ -10,12 +10,7 @@
 namespace fathom::cli {
 namespace {
 
-// One row of a trace with its block and how often it runs in the step.
-struct Row {
-  const TracedStep* step;
-  const TracedBlock* block;
-  double times;
-};
+using Row = OperatorTotal;
 
 // Two-batch overlap writes the rows of the second half after those of the first: equal work, so each counts twice.
 std::vector<Row> rows_of(const Trace& trace) {
@@ -24,17 +19,12 @@ std::vector<Row> rows_of(const Trace& trace) {
   for (const auto& block : trace.blocks) per_half += block.count;
   const double halves = per_half > 0 && trace.steps.size() == 2 * per_half ? 2 : 1;
   for (const auto& block : trace.blocks)
-    for (auto i = block.first; i < block.first + block.count; ++i) out.push_back({&trace.steps[i], &block, halves * static_cast<double>(block.repeats)});
+    for (auto i = block.first; i < block.first + block.count; ++i) {
+      const double times = halves * static_cast<double>(block.repeats);
+      out.push_back({&trace.steps[i], &block, times, times * trace.steps[i].duration});
+    }
   return out;
 }
-
-std::string block_name(const Row& r) {
-  constexpr std::string_view layer = " layer";
-  const auto name = r.block->name;
-  return std::string(name.ends_with(layer) ? name.substr(0, name.size() - layer.size()) : name);
-}
-
-double total(const Row& r) { return r.step->duration.value * r.times; }
 
 std::string shown_us(Seconds s) { return fmt::format("{} us", shown(Cell{s.value * 1e6}, Kind::real)); }
 
@@ -57,7 +47,7 @@ class Explanation {
   void add(const std::string& term, const std::string& symbolic, const std::string& filled, double value, const std::string& unit, const std::string& source) {
     out_.push_back({"",
                     {heading_, term, symbolic, filled, fmt::format("{} {}", unit == "us" ? fmt::format("{:.6g}", value) : number_text(value), unit), value,
-                     unit, source.empty() ? Cell{} : Cell{source}, block_name(row_), std::string(row_.step->label)}});
+                     unit, source.empty() ? Cell{} : Cell{source}, block_name(*row_.block), std::string(row_.step->label)}});
   }
   void time(const char* term, Seconds value, const std::string& symbolic, const std::string& filled, const std::string& source) {
     if (value > Seconds{}) add(term, symbolic, filled, value.value * 1e6, "us", source);
@@ -112,45 +102,62 @@ class Explanation {
                                           fmt::join(known, ", ")));
 }
 
+// Two rows as one, under the step that runs more often.
+Row together(const Row& a, const Row& b) {
+  const auto& more = b.times > a.times ? b : a;
+  return {more.step, more.block, a.times + b.times, a.total + b.total};
+}
+
 bool same_formulas(const Op& a, const Op& b) { return std::ranges::equal(explain(a), explain(b), {}, &Explained::filled, &Explained::filled); }
 
 // A row for each different operator of that label. Those that differ in nothing but the block are one, under the block that repeats most.
 std::vector<Row> chosen(const std::vector<Row>& rows, const std::string& label) {
-  if (label.empty()) return rows.empty() ? std::vector<Row>{} : std::vector{*std::ranges::max_element(rows, {}, total)};
+  if (label.empty()) return rows.empty() ? std::vector<Row>{} : std::vector{*std::ranges::max_element(rows, {}, &Row::total)};
   std::vector<Row> out;
   for (const auto& r : rows) {
     if (r.step->label != label && op_name(r.step->op) != label) continue;
     const auto same = std::ranges::find_if(out, [&](const Row& o) { return o.step->label == r.step->label && same_formulas(o.step->op, r.step->op); });
     if (same == out.end()) out.push_back(r);
-    else *same = {r.times > same->times ? r.step : same->step, r.times > same->times ? r.block : same->block, same->times + r.times};
+    else *same = together(*same, r);
   }
   return out;
 }
 
-// Rows of one label in blocks of one name (the first dense layer has no residual to add, the others do): the one that takes longest, times together.
-struct Merged {
-  Row row;
-  double seconds;
-};
-std::vector<Merged> merged(const std::vector<Row>& rows) {
-  std::vector<Merged> out;
-  for (const auto& r : rows) {
-    const auto same = std::ranges::find_if(out, [&](const Merged& m) {
-      return m.row.block->name == r.block->name && m.row.step->label == r.step->label && m.row.step->id.group == r.step->id.group;
-    });
-    if (same == out.end()) {
-      out.push_back({r, total(r)});
-      continue;
-    }
-    same->seconds += total(r);
-    const auto times = same->row.times + r.times;
-    if (r.times > same->row.times) same->row = r;
-    same->row.times = times;
-  }
-  return out;
+Table formulas_table() {
+  return {.key = "explain",
+          .title = {},
+          .form = Form::paragraphs,
+          .fields = {{"about", "", Kind::text},
+                     {"term", "", Kind::text},
+                     {"symbolic", "formula", Kind::text},
+                     {"filled", "values", Kind::text},
+                     {"result", "result", Kind::text},
+                     {"value", "", Kind::real, true},
+                     {"unit", "", Kind::text, true},
+                     {"source", "source", Kind::text},
+                     {"block", "", Kind::text, true},
+                     {"step", "", Kind::text, true}},
+          .records = {}};
 }
 
 }  // namespace
+
+std::string block_name(const TracedBlock& block) {
+  constexpr std::string_view layer = " layer";
+  const auto name = block.name;
+  return std::string(name.ends_with(layer) ? name.substr(0, name.size() - layer.size()) : name);
+}
+
+std::vector<OperatorTotal> operator_totals(const Trace& trace) {
+  std::vector<Row> out;
+  for (const auto& r : rows_of(trace)) {
+    const auto same = std::ranges::find_if(
+        out, [&](const Row& o) { return o.block->name == r.block->name && o.step->label == r.step->label && o.step->id.group == r.step->id.group; });
+    if (same == out.end()) out.push_back(r);
+    else *same = together(*same, r);
+  }
+  return out;
+}
 
 Table steps_table(const std::string& phase, const PhaseEstimate& e) {
   Table t{.key = phase + "_steps",
@@ -167,35 +174,22 @@ Table steps_table(const std::string& phase, const PhaseEstimate& e) {
                      {"rate_from", "source", Kind::text},
                      {"inside_measured_domain", "", Kind::text, true}},
           .records = {}};
-  const auto rows = merged(rows_of(e.trace));
-  double sum = 0;
-  for (const auto& m : rows) sum += m.seconds;
-  for (const auto& [r, seconds] : rows) {
+  const auto rows = operator_totals(e.trace);
+  Seconds sum;
+  for (const auto& r : rows) sum += r.total;
+  for (const auto& r : rows) {
     const auto& p = *r.step->predicted;
     if (p.total <= Seconds{}) continue;
     t.records.push_back({"",
-                         {block_name(r), std::string(r.step->label), std::string(op_name(r.step->op)), 1e6 * seconds / r.times,
-                          static_cast<std::int64_t>(r.times), 100 * seconds / sum, std::string(name_of(p.bound)), 100 * p.floor.value / p.total.value,
+                         {block_name(*r.block), std::string(r.step->label), std::string(op_name(r.step->op)), 1e6 * r.total.value / r.times,
+                          static_cast<std::int64_t>(r.times), 100 * (r.total / sum), std::string(name_of(p.bound)), 100 * p.floor.value / p.total.value,
                           std::string(name_of(p.provenance)) + (p.inside ? "" : "*"), p.inside}});
   }
   return t;
 }
 
 Table explain_table(const Scenario& s, const Estimate& e, const std::string& label) {
-  Table t{.key = "explain",
-          .title = {},
-          .form = Form::paragraphs,
-          .fields = {{"about", "", Kind::text},
-                     {"term", "", Kind::text},
-                     {"symbolic", "formula", Kind::text},
-                     {"filled", "values", Kind::text},
-                     {"result", "result", Kind::text},
-                     {"value", "", Kind::real, true},
-                     {"unit", "", Kind::text, true},
-                     {"source", "source", Kind::text},
-                     {"block", "", Kind::text, true},
-                     {"step", "", Kind::text, true}},
-          .records = {}};
+  auto t = formulas_table();
   std::vector<Row> all;
   for (const auto& [name, phase, estimated] : {std::tuple{"prefill", &s.prefill, &e.prefill}, {"decode", &s.decode, &e.decode}}) {
     const auto rows = rows_of(estimated->trace);
@@ -203,6 +197,12 @@ Table explain_table(const Scenario& s, const Estimate& e, const std::string& lab
     all.insert(all.end(), rows.begin(), rows.end());
   }
   if (t.records.empty() && !all.empty()) refuse_label(label, all);
+  return t;
+}
+
+Table explain_operator(const Scenario& s, const Phase& phase, const std::string& phase_name, const OperatorTotal& o) {
+  auto t = formulas_table();
+  t.records = Explanation(s, phase, o, phase_name).records();
   return t;
 }
 

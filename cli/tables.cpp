@@ -120,6 +120,16 @@ std::string gpu_price_text(const Scenario& s, const std::string& system) {
   return fmt::format("${:.2f} per GPU-hour of {} (typical; {})", profile.price->typical, profile.name, profile.price->source);
 }
 
+std::string reason_of(const Estimate& e) {
+  if (!e.prefill.reason.empty()) return "prefill: " + e.prefill.reason;
+  return e.decode.reason.empty() ? std::string() : "decode: " + e.decode.reason;
+}
+
+std::string gpus_text(const Estimate& e) {
+  if (e.prefill.system == e.decode.system) return fmt::format("{} prefill and {} decode GPUs of {}", e.prefill.gpus, e.decode.gpus, e.decode.system);
+  return fmt::format("{} {} for prefill and {} {} for decode", e.prefill.gpus, e.prefill.system, e.decode.gpus, e.decode.system);
+}
+
 }  // namespace
 
 std::string origin_of(const std::vector<Setting>& effective, std::string_view key) {
@@ -200,6 +210,29 @@ std::vector<std::string> notes_on(const Scenario& s, const Estimate& e, const st
       notes.push_back(fmt::format("{} rests on rates that are {} (longest time first){}", name, sources_text(*phase),
                                   phase->inside ? "" : "; some are used outside measured domain: --detail marks them with *"));
   return notes;
+}
+
+std::string milliseconds_text(Seconds s) { return shown(Cell{s.value * 1e3}, Kind::real) + " ms"; }
+
+std::string answer_of(const Scenario& s, const Estimate& e, const std::string& missed) {
+  if (!e.feasible()) return "does not fit: " + reason_of(e);
+  auto text = fmt::format("{}: {} on {}; first token after {}, then {} per token", missed.empty() ? "fits" : "too slow: " + missed, s.model.name, gpus_text(e),
+                          milliseconds_text(e.ttft), milliseconds_text(e.tpot));
+  if (e.costs) text += fmt::format("; ${} per million output tokens", shown(Cell{e.costs->output}, Kind::usd));
+  return text;
+}
+
+Report estimate_report(const Scenario& s, const Estimate& e, const std::vector<Setting>& effective, const std::string& missed) {
+  Report report{.answer = answer_of(s, e, missed),
+                .feasible = e.feasible() && missed.empty(),
+                .tables = phase_tables(s, e),
+                .notes = notes_on(s, e, effective),
+                .csv = comparison_row(s, e)};
+  if (e.feasible()) {
+    report.tables.push_back(request_table(s, e));
+    report.tables.push_back(costs_table(s, e));
+  }
+  return report;
 }
 
 }  // namespace fathom::cli

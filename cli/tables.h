@@ -46,9 +46,27 @@ WholeUnits whole_units(const Scenario&, const Estimate&);
 std::vector<std::string> notes_on(const Scenario&, const Estimate&, const std::vector<Setting>& effective);
 std::string price_note(const Scenario&);
 
+// The answer in one sentence. missed: the limits that it does not keep, in words, or empty.
+std::string answer_of(const Scenario&, const Estimate&, const std::string& missed);
+// All of it: the sentence, the tables above, the notes; comparison_row() as CSV.
+Report estimate_report(const Scenario&, const Estimate&, const std::vector<Setting>& effective, const std::string& missed = {});
+std::string milliseconds_text(Seconds);
+
+// Steps of one label and group in blocks of one name (the first dense layer has no residual to add, the others do), together: `step` and
+// `block` are those that run most often. Points into the trace.
+struct OperatorTotal {
+  const TracedStep* step;
+  const TracedBlock* block;
+  double times;   // in one step of the stage
+  Seconds total;  // of all of them
+};
+std::vector<OperatorTotal> operator_totals(const Trace&);  // in the order of the plan
+std::string block_name(const TracedBlock&);                // "MoE layer" is "MoE"
+
 // The step by operator (--detail), and the formulas of one label or, without a label, of the step that takes longest (--explain).
 Table steps_table(const std::string& phase, const PhaseEstimate&);
 Table explain_table(const Scenario&, const Estimate&, const std::string& label);
+Table explain_operator(const Scenario&, const Phase&, const std::string& phase_name, const OperatorTotal&);
 
 std::string source_of(const OpTime&);  // "published", "transferred, outside measured domain"
 std::string origin_of(const std::vector<Setting>& effective, std::string_view key);

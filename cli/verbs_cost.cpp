@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cli/output.h"
+#include "cli/service_curve.h"
 #include "cli/tables.h"
 #include "cli/verbs.h"
 #include "simulator/cost_curve.h"
@@ -13,48 +14,7 @@ namespace {
 
 const std::vector<std::int64_t> positions{0, 2048, 4096, 4989, 8192, 16384, 32768, 65536, 98304, 131071};
 
-// One phase of the curve: the service it is for, and how it is priced.
-struct Curve {
-  std::string name;
-  CurvePhase phase;
-  Service service;
-  HardwareProfile profile;
-  Calibration calibration;
-  double usd_per_gpu_hour;
-};
-
-double price_of(const Scenario& s, const HardwareProfile& profile) {
-  if (s.prices.usd_per_gpu_hour) return *s.prices.usd_per_gpu_hour / s.prices.utilisation;
-  if (!profile.price) throw Error(Failure::usage, fmt::format("{} has no price of a GPU-hour: give --price", profile.name));
-  return profile.price->typical / s.prices.utilisation;
-}
-
-Curve curve_of(const Scenario& s, const std::vector<Setting>& effective, CurvePhase phase) {
-  const bool prefill = phase == CurvePhase::prefill;
-  const std::string name = prefill ? "prefill" : "decode";
-  const auto& p = prefill ? s.prefill : s.decode;
-  const auto profile = hardware_profiles::find_profile(p.system);
-  Curve c{.name = name,
-          .phase = phase,
-          .service = published_service(phase),
-          .profile = profile,
-          .calibration = calibration_of(s, profile),
-          .usd_per_gpu_hour = price_of(s, profile)};
-  if (origin_of(effective, name + ".layout.ep") != "built in") c.service.layout = p.layout;
-  const auto published = c.service.policy.overlap;
-  c.service.policy = p.policy;
-  if (origin_of(effective, name + ".policy.overlap") == "built in") c.service.policy.overlap = published;
-  c.service.nextn_accepted = s.workload.nextn_accepted;
-  if (prefill) c.service.batch = p.policy.chunked_prefill_tokens;
-  else if (p.batch > 0) c.service.batch = p.batch;
-  return c;
-}
-
-std::vector<CurvePoint> points_of(const Scenario& s, const Curve& c) {
-  return cost_curve(s.model, c.profile, c.calibration, c.phase, c.service, c.usd_per_gpu_hour, positions);
-}
-
-Table curve_table(const Scenario& s, const Curve& c, const std::vector<CurvePoint>& points) {
+Table curve_table(const Scenario& s, const ServiceCurve& c, const std::vector<CurvePoint>& points) {
   Table t{.key = c.name + "_curve",
           .title = fmt::format("{}: USD per million tokens at each position", c.phase == CurvePhase::prefill ? "Prefill (input)" : "Decode (output)"),
           .form = Form::rows,
@@ -87,7 +47,7 @@ void add_error(Table& t, const std::string& name, std::int64_t batch, const std:
 }
 
 // The straight part of both curves: intercept at position 0 and slope over 128K. The decode intercept hangs on the batch, so three are shown.
-Table errors_table(const Scenario& s, const std::vector<Curve>& curves) {
+Table errors_table(const Scenario& s, const std::vector<ServiceCurve>& curves) {
   Table t{.key = "lines",
           .title = "Line through the points from 8,192 on: USD/Mtok at 0, and per 128K",
           .form = Form::rows,
@@ -103,19 +63,19 @@ Table errors_table(const Scenario& s, const std::vector<Curve>& curves) {
   for (const auto& c : curves) {
     const auto published = published_curve(s.model.name, c.phase);
     if (c.phase == CurvePhase::prefill) {
-      add_error(t, c.name, c.service.batch, points_of(s, c), published);
+      add_error(t, c.name, c.service.batch, points_of(s.model, c, positions), published);
       continue;
     }
     for (const double factor : {0.5, 1.0, 2.0}) {
       auto other = c;
       other.service.batch = std::max<std::int64_t>(1, std::llround(factor * static_cast<double>(c.service.batch)));
-      add_error(t, c.name, other.service.batch, points_of(s, other), published);
+      add_error(t, c.name, other.service.batch, points_of(s.model, other, positions), published);
     }
   }
   return t;
 }
 
-std::string service_note(const Curve& c) {
+std::string service_note(const ServiceCurve& c) {
   return fmt::format(
       "{} service, fixed beforehand: {} on {} with {} redundant experts, {} {} a rank, overlap {}, {} drafts, mean context {} tokens, ${:.2f} per GPU-hour, "
       "calibration {}",
@@ -126,16 +86,16 @@ std::string service_note(const Curve& c) {
 
 Report curve_report(const Scenario& s, const std::vector<Setting>& effective) {
   Report report{.answer = {}, .tables = {}, .notes = {}, .csv = {}};
-  std::vector<Curve> curves;
+  std::vector<ServiceCurve> curves;
   for (const auto phase : {CurvePhase::prefill, CurvePhase::decode}) {
-    curves.push_back(curve_of(s, effective, phase));
+    curves.push_back(service_curve(s, effective, phase));
     const auto& c = curves.back();
     if (const auto reason = check(s.model, c.service.layout)) {
       report.feasible = false;
       report.answer = fmt::format("does not fit: {}: {}", c.name, *reason);
       return report;
     }
-    const auto points = points_of(s, c);
+    const auto points = points_of(s.model, c, positions);
     report.tables.push_back(curve_table(s, c, points));
     report.answer += fmt::format("{}${} at position 0 and ${} at {} per million {} tokens", report.answer.empty() ? s.model.name + ": " : "; ",
                                  shown(Cell{points.front().usd_per_million}, Kind::usd), shown(Cell{points.back().usd_per_million}, Kind::usd),

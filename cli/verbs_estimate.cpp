@@ -8,18 +8,6 @@
 namespace fathom::cli {
 namespace {
 
-std::string reason_of(const Estimate& e) {
-  if (!e.prefill.reason.empty()) return "prefill: " + e.prefill.reason;
-  return e.decode.reason.empty() ? std::string() : "decode: " + e.decode.reason;
-}
-
-std::string milliseconds_text(Seconds s) { return shown(Cell{s.value * 1e3}, Kind::real) + " ms"; }
-
-std::string gpus_text(const Estimate& e) {
-  if (e.prefill.system == e.decode.system) return fmt::format("{} prefill and {} decode GPUs of {}", e.prefill.gpus, e.decode.gpus, e.decode.system);
-  return fmt::format("{} {} for prefill and {} {} for decode", e.prefill.gpus, e.prefill.system, e.decode.gpus, e.decode.system);
-}
-
 // Limits are given in ms, as planners do, or with a unit.
 std::optional<Seconds> limit_of(const Request& request, const std::string& name) {
   if (!request.has(name)) return std::nullopt;
@@ -40,14 +28,6 @@ std::string missed_limits(const Request& request, const Estimate& e) {
   return out;
 }
 
-std::string answer_of(const Scenario& s, const Estimate& e, const std::string& missed) {
-  if (!e.feasible()) return "does not fit: " + reason_of(e);
-  auto text = fmt::format("{}: {} on {}; first token after {}, then {} per token", missed.empty() ? "fits" : "too slow: " + missed, s.model.name, gpus_text(e),
-                          milliseconds_text(e.ttft), milliseconds_text(e.tpot));
-  if (e.costs) text += fmt::format("; ${} per million output tokens", shown(Cell{e.costs->output}, Kind::usd));
-  return text;
-}
-
 }  // namespace
 
 Outcome run_estimate(const Request& request) {
@@ -56,17 +36,11 @@ Outcome run_estimate(const Request& request) {
   const auto s = read_scenario(effective);
   const auto e = estimate(s);
   const auto missed = e.feasible() ? missed_limits(request, e) : std::string();
-  Report report{
-      .answer = answer_of(s, e, missed), .feasible = e.feasible() && missed.empty(), .tables = phase_tables(s, e), .notes = {}, .csv = comparison_row(s, e)};
-  if (e.feasible()) {
-    report.tables.push_back(request_table(s, e));
-    report.tables.push_back(costs_table(s, e));
-  }
+  auto report = estimate_report(s, e, effective, missed);
   if (request.has("detail")) {
     report.tables.push_back(steps_table("prefill", e.prefill));
     report.tables.push_back(steps_table("decode", e.decode));
   }
-  report.notes = notes_on(s, e, effective);
   if (request.has("explain")) {
     auto explained = explain_table(s, e, request.option("explain"));
     if (request.option("format", "table") != "json") report = {.answer = report.answer, .feasible = report.feasible, .tables = {}, .notes = {}, .csv = {}};

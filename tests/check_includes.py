@@ -12,7 +12,7 @@ ALLOWED = {
     "kernels": [f"model_spec/{part}" for part in ("ops/", "dtype.h", "units.h", "number.h", "cost.h", "error.h")],
     "executor": ["model_spec/", "kernels/", "hardware_profiles/"],
     "cli": ["model_spec/", "hardware_profiles/", "simulator/", "kernels/", "executor/"],
-    "gui": ["model_spec/", "hardware_profiles/", "simulator/"],
+    "gui": ["model_spec/", "hardware_profiles/", "simulator/", "cli/"],
     "tests": ["model_spec/", "hardware_profiles/", "simulator/", "kernels/", "executor/", "cli/", "gui/"],
 }
 # Headers of others that only some folders may include, and a test of such a folder.
