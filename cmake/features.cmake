@@ -47,9 +47,13 @@ endif()
 
 # The desktop app.
 if(FATHOM_GUI)
-  find_package(Qt6 6.4 QUIET COMPONENTS Widgets Svg PrintSupport)
+  find_package(Qt6 6.4 QUIET COMPONENTS Widgets Svg PrintSupport Test)
+  find_package(QCustomPlotQt6 QUIET CONFIG)
+  if(Qt6_FOUND AND QCustomPlotQt6_FOUND)
+    set(FATHOM_QT found)
+  endif()
 endif()
-fathom_feature(GUI "Qt 6" "${Qt6_FOUND}" "qt6-base-dev qt6-svg-dev libqt6opengl6-dev")
+fathom_feature(GUI "Qt 6 with QCustomPlot" "${FATHOM_QT}" "qt6-base-dev qt6-svg-dev libqt6opengl6-dev libqcustomplot-dev")
 
 if(FATHOM_MPI)
   find_package(MPI QUIET COMPONENTS CXX)
