@@ -1,0 +1,109 @@
+#include "gui/models/figures.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace fathom::gui {
+namespace {
+
+// An expression of numbers, + - * / and parentheses.
+class Expression {
+ public:
+  explicit Expression(const std::string& text) : at_(text.c_str()) {}
+  double value() {
+    const double v = sum();
+    EXPECT_EQ(*at_, '\0') << at_;
+    return v;
+  }
+
+ private:
+  bool take(char c) {
+    while (*at_ == ' ') ++at_;
+    return *at_ == c && ++at_;
+  }
+  double sum() {
+    double v = product();
+    while (true) {
+      if (take('+')) v += product();
+      else if (take('-')) v -= product();
+      else return v;
+    }
+  }
+  double product() {
+    double v = factor();
+    while (true) {
+      if (take('*')) v *= factor();
+      else if (take('/')) v /= factor();
+      else return v;
+    }
+  }
+  double factor() {
+    if (take('(')) {
+      const double v = sum();
+      EXPECT_TRUE(take(')'));
+      return v;
+    }
+    char* end = nullptr;
+    const double v = std::strtod(at_, &end);
+    EXPECT_NE(at_, end) << at_;
+    at_ = end;
+    return v;
+  }
+  const char* at_;
+};
+
+TEST(Figures, FormulasGiveTheirValues) {
+  const std::string scenarios[] = {"",
+                                   "[workload]\nisl = 40000\nosl = 500\nprefix = 8000\nnextn_accepted = 0.7\n[policy]\nmtp_depth = 1\n[decode]\nbatch = 16\n",
+                                   "[layout]\ntp = 8\npp = 4\nep = 8\n[workload]\nisl = 60000\n[prices]\nutilisation = 0.5\nusd_per_gpu_hour = 3\n"};
+  for (const auto& toml : scenarios) {
+    const auto a = answer(toml, "x.toml");
+    const auto all = figures(a);
+    ASSERT_GE(all.size(), 6u) << a.report.answer;
+    for (const auto& f : all) EXPECT_NEAR(Expression(f.filled).value() / f.number, 1, 1e-9) << f.key << " = " << f.filled;
+  }
+}
+
+// The JSON of the command line, by the same names.
+TEST(Figures, AreThoseOfTheCommandLine) {
+  const auto a = answer("", "x.toml");
+  const auto json = nlohmann::json::parse(to_json(a.report));
+  const std::map<std::string, nlohmann::json> expected{{"figure/ttft", json["request"]["ttft_ms"]},
+                                                       {"figure/tpot", json["request"]["tpot_ms"]},
+                                                       {"figure/user", json["request"]["output_tokens_per_second_per_user"]},
+                                                       {"figure/gpu", json["phases"]["decode"]["output_tokens_per_second_per_gpu"]},
+                                                       {"figure/output_cost", json["costs"]["output"]["usd_per_mtok"]},
+                                                       {"figure/input_cost", json["costs"]["input_missed"]["usd_per_mtok"]}};
+  std::size_t found = 0;
+  for (const auto& f : figures(a)) {
+    const auto at = expected.find(f.key);
+    if (at == expected.end()) continue;
+    EXPECT_EQ(at->second.get<double>(), f.number) << f.key;
+    ++found;
+  }
+  EXPECT_EQ(found, expected.size());
+}
+
+TEST(Figures, AScenarioThatDoesNotFitHasNone) {
+  const auto a = answer("[layout]\ntp = 1\n", "x.toml");
+  ASSERT_TRUE(a.estimate);
+  EXPECT_FALSE(a.report.feasible);
+  EXPECT_TRUE(figures(a).empty());
+}
+
+TEST(Figures, KeysAreExplained) {
+  const auto a = answer("", "x.toml");
+  EXPECT_NE(explanation(a, "figure/tpot").find("decode step / tokens per step"), std::string::npos);
+  const auto key = operator_key(PhaseName::decode, cli::operator_totals(a.estimate->decode.trace)[1]);
+  EXPECT_NE(explanation(a, key).find("time_total"), std::string::npos) << key;
+  EXPECT_EQ(explanation(a, "decode/MoE/nothing of the kind"), "");
+}
+
+TEST(Figures, HtmlIsEscaped) { EXPECT_EQ(escaped_html("a<b> & \"c\""), "a&lt;b&gt; &amp; &quot;c&quot;"); }
+
+}  // namespace
+}  // namespace fathom::gui
