@@ -1,0 +1,133 @@
+// The window's actions: all of them stand in a menu, so that the command palette finds them.
+#include <QActionGroup>
+#include <QApplication>
+#include <QClipboard>
+#include <QFileDialog>
+#include <QMenuBar>
+#include <QMessageBox>
+#include <QSettings>
+#include <QStatusBar>
+#include <QToolBar>
+
+#include "gui/models/glossary.h"
+#include "gui/widgets/command_palette.h"
+#include "gui/widgets/main_window.h"
+
+namespace fathom::gui {
+namespace {
+
+constexpr int message_ms = 4000;
+
+}  // namespace
+
+QAction* MainWindow::add_action(QMenu& menu, const QString& text, const QKeySequence& keys, const std::function<void()>& run) {
+  auto* action = menu.addAction(text);
+  action->setShortcut(keys);
+  connect(action, &QAction::triggered, this, run);
+  return action;
+}
+
+void MainWindow::make_menus() {
+  make_file_menu();
+  make_edit_menu();
+  make_view_menu();
+  make_help_menu();
+}
+
+void MainWindow::make_file_menu() {
+  auto& menu = *menuBar()->addMenu(QStringLiteral("&File"));
+  add_action(menu, QStringLiteral("&New"), QKeySequence::New, [this] { start_new(); });
+  add_action(menu, QStringLiteral("&Open…"), QKeySequence::Open, [this] { choose_and_open(); });
+  recent_ = menu.addMenu(QStringLiteral("Open &recent"));
+  connect(recent_, &QMenu::aboutToShow, this, &MainWindow::fill_recent);
+  fill_recent();
+  menu.addSeparator();
+  add_action(menu, QStringLiteral("&Save"), QKeySequence::Save, [this] { save(); });
+  add_action(menu, QStringLiteral("Save &as…"), QKeySequence::SaveAs, [this] { choose_and_save(); });
+  menu.addSeparator();
+  add_action(menu, QStringLiteral("&Export report…"), QKeySequence(QStringLiteral("Ctrl+E")), [this] { choose_report(); });
+  menu.addSeparator();
+  add_action(menu, QStringLiteral("&Quit"), QKeySequence(QStringLiteral("Ctrl+Q")), [this] { close(); });
+}
+
+void MainWindow::fill_recent() {
+  recent_->clear();
+  for (const auto& path : recent_files()) connect(recent_->addAction(path), &QAction::triggered, this, [this, path] { open(path); });
+  recent_->setEnabled(!recent_->isEmpty());
+}
+
+void MainWindow::choose_report() {
+  const auto path = QFileDialog::getSaveFileName(this, QStringLiteral("Export report"), QStringLiteral("report.pdf"),
+                                                 QStringLiteral("PDF (*.pdf);;HTML (*.html);;Markdown (*.md);;CSV (*.csv);;JSON (*.json)"));
+  if (!path.isEmpty() && told([&] { write_report(path); })) statusBar()->showMessage(QStringLiteral("Wrote %1").arg(path), message_ms);
+}
+
+void MainWindow::make_edit_menu() {
+  auto& menu = *menuBar()->addMenu(QStringLiteral("&Edit"));
+  auto* undo = document_.undo().createUndoAction(this, QStringLiteral("&Undo"));
+  undo->setShortcut(QKeySequence::Undo);
+  auto* redo = document_.undo().createRedoAction(this, QStringLiteral("&Redo"));
+  redo->setShortcuts({QKeySequence(QStringLiteral("Ctrl+Shift+Z")), QKeySequence(QStringLiteral("Ctrl+Y"))});
+  menu.addActions({undo, redo});
+  menu.addSeparator();
+  add_action(menu, QStringLiteral("Copy as command &line"), QKeySequence(QStringLiteral("Ctrl+Shift+C")), [this] {
+    QApplication::clipboard()->setText(command());
+    statusBar()->showMessage(QStringLiteral("Copied: %1").arg(command()), message_ms);
+  });
+  add_action(menu, QStringLiteral("Add to &comparison"), QKeySequence(QStringLiteral("Ctrl+D")), [this] { views_.add_to_comparison(document_.name()); });
+  add_action(menu, QStringLiteral("Clear comparison"), {}, [this] { views_.clear_comparison(); });
+}
+
+void MainWindow::make_view_menu() {
+  auto& menu = *menuBar()->addMenu(QStringLiteral("&View"));
+  auto* bar = addToolBar(QStringLiteral("Phase"));
+  bar->setObjectName(QStringLiteral("phase_bar"));
+  bar->setMovable(false);
+  phases_ = new QActionGroup(this);
+  for (const auto phase : {PhaseName::prefill, PhaseName::decode}) {
+    const bool prefill = phase == PhaseName::prefill;
+    auto* action = add_action(menu, prefill ? QStringLiteral("&Prefill") : QStringLiteral("&Decode"),
+                              QKeySequence(prefill ? QStringLiteral("Ctrl+1") : QStringLiteral("Ctrl+2")), [this, phase] { views_.show_phase(phase); });
+    action->setCheckable(true);
+    action->setChecked(phase == views_.phase());
+    action->setToolTip(QStringLiteral("Show the %1 step in the views").arg(prefill ? QStringLiteral("prefill") : QStringLiteral("decode")));
+    phases_->addAction(action);
+    bar->addAction(action);
+  }
+  menu.addSeparator();
+  auto& docks = *menu.addMenu(QStringLiteral("&Docks"));
+  for (auto* dock : views_.docks()) docks.addAction(dock->toggleViewAction());
+  add_action(menu, QStringLiteral("&Reset layout"), {}, [this] { views_.arrange(); });
+  auto& themes = *menu.addMenu(QStringLiteral("&Theme"));
+  themes_ = new QActionGroup(this);
+  const auto now = QSettings().value(QStringLiteral("theme"), 0).toInt();
+  for (const auto& [theme, name] : {std::pair{Theme::system, "System"}, {Theme::light, "Light"}, {Theme::dark, "Dark"}}) {
+    auto* action = add_action(themes, QString::fromLatin1(name), {}, [this, theme = theme] { set_theme(theme); });
+    action->setCheckable(true);
+    action->setChecked(static_cast<int>(theme) == now);
+    themes_->addAction(action);
+  }
+  menu.addSeparator();
+  add_action(menu, QStringLiteral("&Commands…"), QKeySequence(QStringLiteral("Ctrl+K")), [this] { show_palette(); });
+}
+
+void MainWindow::show_palette() {
+  CommandPalette palette(actions_of(*menuBar()), this);
+  palette.move(mapToGlobal(QPoint((width() - palette.width()) / 2, 60)));
+  palette.exec();
+}
+
+void MainWindow::make_help_menu() {
+  auto& menu = *menuBar()->addMenu(QStringLiteral("&Help"));
+  add_action(menu, QStringLiteral("&Glossary and formulas"), QKeySequence::HelpContents, [this] {
+    auto* help = new QTextBrowser;
+    help->setAttribute(Qt::WA_DeleteOnClose);
+    help->setWindowTitle(QStringLiteral("Fathom: glossary and formulas"));
+    help->setHtml(QString::fromStdString(help_html()));
+    help->resize(760, 720);
+    help->show();
+  });
+  add_action(menu, QStringLiteral("&About Fathom"), {}, [this] { QMessageBox::about(this, QStringLiteral("About Fathom"), QString::fromStdString(about_html())); });
+}
+
+}  // namespace fathom::gui

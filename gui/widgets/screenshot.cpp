@@ -1,0 +1,52 @@
+#include "gui/widgets/screenshot.h"
+
+#include <QApplication>
+#include <QBuffer>
+#include <QDir>
+#include <QEventLoop>
+
+#include <fmt/format.h>
+
+#include "model_spec/error.h"
+
+namespace fathom::gui {
+namespace {
+
+void write_picture(const QPixmap& picture, const QString& path) {
+  QByteArray png;
+  QBuffer buffer(&png);
+  buffer.open(QIODevice::WriteOnly);
+  picture.save(&buffer, "PNG");
+  write_file(path, std::string_view(png.constData(), static_cast<std::size_t>(png.size())));
+}
+
+// Lets queued replots and layouts happen.
+void settle() {
+  for (int i = 0; i < 5; ++i) QApplication::processEvents(QEventLoop::AllEvents, 50);
+}
+
+void wait_for_answer(MainWindow& window) {
+  QEventLoop loop;
+  QObject::connect(&window, &MainWindow::curved, &loop, &QEventLoop::quit);
+  QTimer::singleShot(10'000, &loop, &QEventLoop::quit);
+  loop.exec();
+}
+
+}  // namespace
+
+void take_screenshots(MainWindow& window, const QString& folder, QSize size) {
+  if (!QDir().mkpath(folder)) throw model_spec::Error(model_spec::Failure::io, fmt::format("{}: cannot be made", folder.toStdString()));
+  window.resize(size);
+  window.show();
+  wait_for_answer(window);
+  settle();
+  const QDir into(folder);
+  write_picture(window.grab(), into.filePath(QStringLiteral("window.png")));
+  for (auto* dock : window.views().docks()) {
+    dock->raise();
+    settle();
+    write_picture(dock->grab(), into.filePath(dock->objectName() + QStringLiteral(".png")));
+  }
+}
+
+}  // namespace fathom::gui

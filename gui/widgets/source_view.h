@@ -1,0 +1,39 @@
+// The scenario as text, for those who would rather type, and what is wrong with it.
+#pragma once
+
+#include <QListWidget>
+#include <QPlainTextEdit>
+
+#include "gui/models/answer.h"
+#include "gui/models/document.h"
+
+namespace fathom::gui {
+
+class SourceView : public QPlainTextEdit {
+  Q_OBJECT
+
+ public:
+  explicit SourceView(Document& document, QWidget* parent = nullptr);
+  void show_answer(const SharedAnswer& answer);  // marks the lines at fault
+  void go_to(int line);                          // from 1
+
+ private:
+  void take_text();
+  void mark_faults();
+
+  Document& document_;
+  SharedAnswer answer_;
+};
+
+class ProblemsView : public QListWidget {
+  Q_OBJECT
+
+ public:
+  explicit ProblemsView(QWidget* parent = nullptr);
+  void show_answer(const SharedAnswer& answer);
+
+ Q_SIGNALS:
+  void line_chosen(int line);
+};
+
+}  // namespace fathom::gui

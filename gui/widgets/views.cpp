@@ -1,0 +1,241 @@
+#include "gui/widgets/views.h"
+
+#include <QBuffer>
+#include <QComboBox>
+#include <QVBoxLayout>
+
+#include <algorithm>
+#include <cmath>
+
+#include "gui/models/comparison.h"
+#include "gui/models/figures.h"
+#include "gui/models/timeline_range.h"
+
+namespace fathom::gui {
+namespace {
+
+QString text(std::string_view s) { return QString::fromUtf8(s.data(), static_cast<qsizetype>(s.size())); }
+
+QWidget* stacked(QWidget* top, QWidget* below) {
+  auto* both = new QWidget;
+  auto* rows = new QVBoxLayout(both);
+  rows->setContentsMargins(4, 4, 4, 0);
+  rows->addWidget(top);
+  rows->addWidget(below, 1);
+  return both;
+}
+
+}  // namespace
+
+Views::Views(QMainWindow& window, Document& document) : QObject(&window), window_(window), answer_(std::make_shared<const Answer>()) {
+  scenario_ = new ScenarioPanel(document);
+  add("scenario", "Scenario", scenario_, [this] { scenario_->show_answer(answer_); });
+  add_charts();
+  add_graph();
+  add_sweep();
+  add_tables(document);
+  connect(&document, &Document::text_changed, this, [this, &document] { sweep_->set_source(document.text(), document.name().toStdString()); });
+  arrange();
+}
+
+QDockWidget* Views::add(const char* id, const char* title, QWidget* widget, std::function<void()> draw) {
+  auto* dock = new QDockWidget(text(title), &window_);
+  dock->setObjectName(text(id));
+  dock->setWidget(widget);
+  views_.push_back({dock, std::move(draw)});
+  connect(dock, &QDockWidget::visibilityChanged, this, &Views::draw_visible);
+  return dock;
+}
+
+ChartView* Views::add_chart(const char* id, const char* title, std::function<Chart()> chart) {
+  auto* view = new ChartView;
+  view->setObjectName(text(id) + QStringLiteral("_chart"));
+  add(id, title, view, [view, chart = std::move(chart)] { view->set_chart(chart()); });
+  connect(view, &ChartView::key_clicked, this, &Views::select);
+  charts_.push_back(view);
+  return view;
+}
+
+void Views::add_charts() {
+  add_chart("memory", "Memory", [this] { return memory_chart(now()); });
+  add_chart("latency", "Latency", [this] { return latency_chart(now(), phase_); });
+  auto* timeline = add_chart("timeline", "Timeline", [this] { return timeline_chart(now(), phase_); });
+  connect(timeline, &ChartView::range_selected, this, &Views::show_range);
+  add_chart("roofline", "Roofline", [this] { return roofline_chart(now(), phase_); });
+  add_chart("curve", "Cost by position", [this] { return phase_ == PhaseName::prefill ? curves_.prefill : curves_.decode; });
+}
+
+void Views::add_graph() {
+  block_ = new QComboBox;
+  block_->setAccessibleName(QStringLiteral("Block"));
+  block_->setObjectName(QStringLiteral("block"));
+  graph_ = new DiagramView;
+  add("graph", "Operator graph", stacked(block_, graph_), [this] { draw_graph(); });
+  connect(block_, &QComboBox::activated, this, [this] { draw_graph(); });
+  connect(graph_, &DiagramView::key_clicked, this, &Views::select);
+  topology_ = new DiagramView;
+  add("topology", "Topology", topology_, [this] { topology_->set_diagram(topology_diagram(now(), phase_)); });
+}
+
+void Views::add_sweep() {
+  sweep_ = new SweepPanel;
+  auto* view = new ChartView;
+  view->setObjectName(QStringLiteral("sweep_chart"));
+  sweep_->set_view(view);
+  add("sweep", "Sweep", sweep_, [] {});
+  connect(sweep_, &SweepPanel::chart_changed, view, &ChartView::set_chart);
+}
+
+void Views::add_tables(Document& document) {
+  operators_ = new TableView;
+  add("operators", "Operators", operators_, [this] {
+    auto t = latency_table(now(), phase_);
+    operators_->set_table(t.table, std::move(t.keys));
+  });
+  connect(operators_, &TableView::key_clicked, this, &Views::select);
+  compared_ = new TableView;
+  add("comparison", "Comparison", compared_, [this] { draw_comparison(); });
+  details_ = new QTextBrowser;
+  details_->setAccessibleName(QStringLiteral("Details"));
+  add("details", "Details", details_, [this] { draw_details(); });
+  source_ = new SourceView(document);
+  add("source", "Text", source_, [this] { source_->show_answer(answer_); });
+  problems_ = new ProblemsView;
+  add("problems", "Problems", problems_, [this] { problems_->show_answer(answer_); });
+  connect(problems_, &ProblemsView::line_chosen, this, [this](int line) {
+    dock(QStringLiteral("source"))->raise();
+    source_->go_to(line);
+  });
+}
+
+// Left the scenario, below the answer the pictures, to the right of them tables and texts.
+void Views::arrange() {
+  window_.setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
+  const auto place = [&](const char* id) { return dock(text(id)); };
+  window_.addDockWidget(Qt::LeftDockWidgetArea, place("scenario"));
+  auto* first = place("memory");
+  auto* side = place("operators");
+  window_.addDockWidget(Qt::BottomDockWidgetArea, first);
+  window_.splitDockWidget(first, side, Qt::Horizontal);
+  for (const char* id : {"latency", "timeline", "roofline", "curve", "sweep", "graph", "topology"}) window_.tabifyDockWidget(first, place(id));
+  for (const char* id : {"details", "comparison", "source", "problems"}) window_.tabifyDockWidget(side, place(id));
+  for (auto* d : docks()) {
+    d->setFloating(false);
+    d->show();
+  }
+  first->raise();
+  side->raise();
+  window_.resizeDocks({place("scenario")}, {340}, Qt::Horizontal);
+  window_.resizeDocks({first, side}, {560, 380}, Qt::Horizontal);
+}
+
+std::vector<QDockWidget*> Views::docks() const {
+  std::vector<QDockWidget*> out;
+  for (const auto& v : views_) out.push_back(v.dock);
+  return out;
+}
+
+QDockWidget* Views::dock(const QString& id) const {
+  const auto found = std::ranges::find_if(views_, [&](const View& v) { return v.dock->objectName() == id; });
+  return found == views_.end() ? nullptr : found->dock;
+}
+
+void Views::show_answer(const SharedAnswer& answer) {
+  const bool had_problems = answer_ && !answer_->faults.empty();
+  answer_ = answer;
+  scenario_->show_answer(answer);  // also when it is hidden: its fields are the keyboard's
+  const auto problems = static_cast<int>(answer->faults.size());
+  dock(QStringLiteral("problems"))->setWindowTitle(problems == 0 ? QStringLiteral("Problems") : QStringLiteral("Problems (%1)").arg(problems));
+  if (problems > 0 && !had_problems) dock(QStringLiteral("problems"))->raise();
+  mark_stale();
+}
+
+void Views::show_curves(const Curves& curves) {
+  curves_ = curves;
+  mark_stale();
+}
+
+void Views::show_phase(PhaseName phase) {
+  phase_ = phase;
+  mark_stale();
+}
+
+void Views::mark_stale() {
+  for (auto& v : views_) v.stale = true;
+  draw_visible();
+}
+
+void Views::draw_visible() {
+  for (auto& v : views_) {
+    if (!v.stale || v.dock->visibleRegion().isEmpty()) continue;
+    v.stale = false;
+    v.draw();
+  }
+}
+
+void Views::select(const QString& key) {
+  selected_ = key;
+  for (auto* chart : charts_) chart->set_selected(key);
+  graph_->set_selected(key);
+  operators_->set_selected(key);
+  draw_details();
+  if (!key.isEmpty()) dock(QStringLiteral("details"))->raise();
+}
+
+void Views::draw_details() {
+  const auto html = explanation(now(), selected_.toStdString());
+  details_->setHtml(html.empty() ? QStringLiteral("<p>Click a figure, an operator or a mark: here is how its number came about.</p>") : text(html));
+}
+
+void Views::draw_graph() {
+  const auto blocks = blocks_of(now(), phase_);
+  const auto chosen = block_->currentText();
+  block_->clear();
+  for (const auto& b : blocks) block_->addItem(text(b));
+  const int index = std::max(0, block_->findText(chosen.isEmpty() ? QStringLiteral("MoE layer") : chosen));
+  block_->setCurrentIndex(index);
+  graph_->set_diagram(operator_graph(now(), phase_, static_cast<std::size_t>(index)));
+  graph_->set_selected(selected_);
+}
+
+void Views::show_range(double from, double to) {
+  if (std::isnan(from)) return draw_details();
+  details_->setHtml(text(range_html(timeline_chart(now(), phase_), from, to)));
+  dock(QStringLiteral("details"))->raise();
+}
+
+void Views::add_to_comparison(const QString& name) {
+  comparison_.emplace_back(name.toStdString(), answer_);
+  draw_comparison();
+  dock(QStringLiteral("comparison"))->raise();
+}
+
+void Views::clear_comparison() {
+  comparison_.clear();
+  draw_comparison();
+}
+
+void Views::draw_comparison() {
+  auto all = comparison_;
+  all.emplace_back(comparison_.empty() ? "this scenario" : "now", answer_);
+  compared_->set_table(comparison_table(all), {});
+}
+
+std::vector<std::pair<QString, QByteArray>> Views::pictures() {
+  std::vector<std::pair<QString, QByteArray>> out;
+  for (auto& v : views_) {
+    auto* chart = v.dock->widget()->findChild<ChartView*>();
+    if (auto* own = qobject_cast<ChartView*>(v.dock->widget())) chart = own;
+    if (!chart || v.dock->objectName() == QStringLiteral("sweep")) continue;
+    v.draw();
+    v.stale = false;
+    QByteArray png;
+    QBuffer buffer(&png);
+    buffer.open(QIODevice::WriteOnly);
+    chart->picture(720, 400).save(&buffer, "PNG");
+    out.emplace_back(v.dock->windowTitle(), png);
+  }
+  return out;
+}
+
+}  // namespace fathom::gui
