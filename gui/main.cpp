@@ -3,6 +3,7 @@
 #include <QCommandLineParser>
 #include <QFontDatabase>
 #include <QSettings>
+#include <QTemporaryDir>
 
 #include <cstdio>
 #include <string_view>
@@ -73,14 +74,16 @@ int main(int argc, char** argv) {
 
   const auto wanted_theme = parser.isSet(theme) ? theme_from(parser.value(theme)) : static_cast<Theme>(QSettings().value(QStringLiteral("theme"), 0).toInt());
   const auto wanted_size = size_from(parser.value(size));
+  const auto files = parser.positionalArguments();
+  if (files.size() > 1) return refuse(usage, "one scenario at a time");
   if (!wanted_theme) return refuse(usage, "--theme: system, light or dark");
   if (!wanted_size) return refuse(usage, "--size: WxH, at least 640x480");
   if (QFontDatabase::families().isEmpty()) return refuse(usage, "no fonts are installed: install some, such as the package fonts-dejavu-core");
   QApplication::setPalette(palette_of(*wanted_theme));
   try {
-    MainWindow window;
-    const auto files = parser.positionalArguments();
-    if (files.size() > 1) return refuse(usage, "one scenario at a time");
+    const QTemporaryDir clean;  // pictures show no user's layout, theme or unsaved work
+    if (parser.isSet(screenshot)) QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, clean.path());
+    MainWindow window(parser.isSet(screenshot) ? clean.path() : QString());
     if (!files.isEmpty()) window.open(files.front());
     if (parser.isSet(screenshot)) {
       take_screenshots(window, parser.value(screenshot), *wanted_size);

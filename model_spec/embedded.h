@@ -15,5 +15,6 @@ struct File {
 std::span<const File> model_specs();        // model_spec/specs; linked by fathom_model_spec
 std::span<const File> hardware_profiles();  // hardware_profiles/profiles; linked by fathom_hardware_profiles
 std::span<const File> published();          // hardware_profiles/published, measurements by others; linked by fathom_hardware_profiles
+std::span<const File> gui_examples();       // gui/models/examples, scenarios to begin with; linked by fathom_gui_models
 
 }  // namespace fathom::embedded

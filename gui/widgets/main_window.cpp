@@ -13,6 +13,7 @@
 #include <QStatusBar>
 
 #include "gui/models/command_line.h"
+#include "gui/models/examples.h"
 #include "gui/widgets/report_file.h"
 #include "model_spec/error.h"
 
@@ -48,7 +49,7 @@ MainWindow::MainWindow(const QString& session_folder) : session_(session_folder)
   connect(&keep_timer_, &QTimer::timeout, this, &MainWindow::keep);
   restore_layout();
   show_title();
-  ask();
+  document_.start_new(examples().front().text);
   if (session_.lost()) QTimer::singleShot(0, this, &MainWindow::recover);
 }
 
@@ -84,9 +85,9 @@ bool MainWindow::told(const std::function<void()>& work) {
   }
 }
 
-void MainWindow::start_new() {
+void MainWindow::start_new(const std::string& text) {
   if (!may_discard()) return;
-  document_.start_new();
+  document_.start_new(text);
   watch();
 }
 

@@ -62,7 +62,7 @@ class MainWindow : public QMainWindow {
   void show_title();
   void take_answer(const SharedAnswer& answer);
   bool may_discard();  // asks about unsaved changes
-  void start_new();
+  void start_new(const std::string& text);
   void choose_and_open();
   bool choose_and_save();
   void watch();  // the file of the document

@@ -9,6 +9,7 @@
 #include <QStatusBar>
 #include <QToolBar>
 
+#include "gui/models/examples.h"
 #include "gui/models/glossary.h"
 #include "gui/widgets/command_palette.h"
 #include "gui/widgets/main_window.h"
@@ -36,7 +37,9 @@ void MainWindow::make_menus() {
 
 void MainWindow::make_file_menu() {
   auto& menu = *menuBar()->addMenu(QStringLiteral("&File"));
-  add_action(menu, QStringLiteral("&New"), QKeySequence::New, [this] { start_new(); });
+  add_action(menu, QStringLiteral("&New"), QKeySequence::New, [this] { start_new({}); });
+  auto& from_example = *menu.addMenu(QStringLiteral("New from &example"));
+  for (const auto& e : examples()) add_action(from_example, QString::fromStdString(e.name), {}, [this, text = e.text] { start_new(text); });
   add_action(menu, QStringLiteral("&Open…"), QKeySequence::Open, [this] { choose_and_open(); });
   recent_ = menu.addMenu(QStringLiteral("Open &recent"));
   connect(recent_, &QMenu::aboutToShow, this, &MainWindow::fill_recent);
