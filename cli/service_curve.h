@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "simulator/cost_curve.h"
@@ -24,5 +25,8 @@ struct ServiceCurve {
 ServiceCurve service_curve(const Scenario&, const std::vector<Setting>& effective, CurvePhase);
 // Precondition: the service's layout suits the model (check(model, layout)).
 std::vector<CurvePoint> points_of(const ModelSpec&, const ServiceCurve&, const std::vector<std::int64_t>& positions);
+
+inline constexpr std::string_view published_curve_note =
+    "published: DeepSeek-V3.2 paper, figure 3; its batch and layout are not stated. No rate was fitted to it";
 
 }  // namespace fathom::cli

@@ -104,7 +104,7 @@ Report curve_report(const Scenario& s, const std::vector<Setting>& effective) {
   }
   report.tables.push_back(errors_table(s, curves));
   if (!published_curve(s.model.name, CurvePhase::decode).empty())
-    report.notes.emplace_back("published: DeepSeek-V3.2 paper, figure 3; its batch and layout are not stated. No rate was fitted to it");
+    report.notes.emplace_back(published_curve_note);
   Table csv = report.tables.front();
   csv.key = "curve";
   for (auto& r : csv.records) r.name = "prefill";

@@ -9,7 +9,7 @@ namespace fathom::gui {
 
 // Stacked bars, GB on the fullest GPU of each phase, what is free, and the limit.
 Chart memory_chart(const Answer&);
-// A bar for each operator of a step, us, longest first, coloured by what bounds it; the floor as a second, paler part.
+// A bar for each operator of a step, us, longest first, coloured by what bounds it; the shortest together.
 Chart latency_chart(const Answer&, PhaseName);
 // The same as a table: cli::steps_table with a key for each record, in the same order.
 struct KeyedTable {
