@@ -28,7 +28,7 @@ int refuse(int code, const char* why) {
 bool has_display(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
-    if (word == "--help" || word == "-h" || word == "--version" || word == "-v" || word.starts_with("--screenshot")) {
+    if (word == "--help" || word == "-h" || word == "--version" || word == "-v" || word.starts_with("--screenshot") || word.starts_with("--report")) {
       if (qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM")) qputenv("QT_QPA_PLATFORM", "offscreen");
       return true;
     }
@@ -67,9 +67,10 @@ int main(int argc, char** argv) {
   parser.addVersionOption();
   parser.addPositionalArgument(QStringLiteral("SCENARIO"), QStringLiteral("a scenario (TOML), a model spec (TOML) or a Hugging Face config.json"), QStringLiteral("[SCENARIO]"));
   const QCommandLineOption screenshot(QStringLiteral("screenshot"), QStringLiteral("Write a picture of the window and of each view to DIR, and end."), QStringLiteral("DIR"));
+  const QCommandLineOption report(QStringLiteral("report"), QStringLiteral("Write the report (.pdf, .html, .md, .csv, .json) to FILE, and end."), QStringLiteral("FILE"));
   const QCommandLineOption theme(QStringLiteral("theme"), QStringLiteral("system, light or dark."), QStringLiteral("THEME"));
   const QCommandLineOption size(QStringLiteral("size"), QStringLiteral("Size of the window for --screenshot."), QStringLiteral("WxH"), QStringLiteral("1280x800"));
-  parser.addOptions({screenshot, theme, size});
+  parser.addOptions({screenshot, report, theme, size});
   parser.process(app);
 
   const auto wanted_theme = parser.isSet(theme) ? theme_from(parser.value(theme)) : static_cast<Theme>(QSettings().value(QStringLiteral("theme"), 0).toInt());
@@ -81,14 +82,18 @@ int main(int argc, char** argv) {
   if (QFontDatabase::families().isEmpty()) return refuse(usage, "no fonts are installed: install some, such as the package fonts-dejavu-core");
   QApplication::setPalette(palette_of(*wanted_theme));
   try {
-    const QTemporaryDir clean;  // pictures show no user's layout, theme or unsaved work
-    if (parser.isSet(screenshot)) QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, clean.path());
-    MainWindow window(parser.isSet(screenshot) ? clean.path() : QString());
+    const bool writes = parser.isSet(screenshot) || parser.isSet(report);
+    const QTemporaryDir clean;  // what is written shows no user's layout, theme or unsaved work
+    if (writes) QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, clean.path());
+    MainWindow window(writes ? clean.path() : QString());
     if (!files.isEmpty()) window.open(files.front());
-    if (parser.isSet(screenshot)) {
-      take_screenshots(window, parser.value(screenshot), *wanted_size);
-      return ok;
+    if (writes) {
+      window.resize(*wanted_size);
+      show_and_wait(window);
     }
+    if (parser.isSet(screenshot)) take_screenshots(window, parser.value(screenshot));
+    if (parser.isSet(report)) window.write_report(parser.value(report));
+    if (writes) return ok;
     window.show();
     return QApplication::exec();
   } catch (const fathom::model_spec::Error& e) { return refuse(io, e.what()); }

@@ -10,7 +10,7 @@ namespace fathom::gui {
 struct Axis {
   std::string title;  // with its unit
   bool logarithmic = false;
-  std::vector<std::string> categories;         // names at 0, 1, 2, ... instead of numbers, first one at the top (y) or at the left (x)
+  std::vector<std::string> categories{};       // names at 0, 1, 2, ... instead of numbers, first one at the top (y) or at the left (x)
   std::optional<double> least{}, most{};       // of the range at first; absent: what the marks take
 };
 
@@ -34,7 +34,7 @@ enum class Look : unsigned char {
 struct Series {
   std::string name;
   Look look = Look::line;
-  std::vector<Mark> marks;
+  std::vector<Mark> marks{};
   int colour = -1;  // of the palette, from 0; -1: by the order of the series. The same thing has the same colour in every chart
 };
 

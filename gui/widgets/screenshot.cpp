@@ -25,21 +25,19 @@ void settle() {
   for (int i = 0; i < 5; ++i) QApplication::processEvents(QEventLoop::AllEvents, 50);
 }
 
-void wait_for_answer(MainWindow& window) {
+}  // namespace
+
+void show_and_wait(MainWindow& window) {
+  window.show();
   QEventLoop loop;
   QObject::connect(&window, &MainWindow::curved, &loop, &QEventLoop::quit);
   QTimer::singleShot(10'000, &loop, &QEventLoop::quit);
   loop.exec();
+  settle();
 }
 
-}  // namespace
-
-void take_screenshots(MainWindow& window, const QString& folder, QSize size) {
+void take_screenshots(MainWindow& window, const QString& folder) {
   if (!QDir().mkpath(folder)) throw model_spec::Error(model_spec::Failure::io, fmt::format("{}: cannot be made", folder.toStdString()));
-  window.resize(size);
-  window.show();
-  wait_for_answer(window);
-  settle();
   const QDir into(folder);
   write_picture(window.grab(), into.filePath(QStringLiteral("window.png")));
   for (auto* dock : window.views().docks()) {

@@ -6,7 +6,9 @@ namespace fathom::gui {
 namespace {
 
 TEST(TimelineRange, CountsThePartOfEachSpanThatLiesInside) {
-  Chart c{.title = "t", .x = {.title = "ms"}, .y = {.title = "", .categories = {"computation", "communication"}}, .series = {}, .guides = {}, .colour_title = {}, .empty = {}};
+  Chart c;
+  c.x.title = "ms";
+  c.y.categories = {"computation", "communication"};
   c.series.push_back({"compute", Look::spans, {{0, 0, 4, "", "gate\nx"}, {4, 0, 2, "", "norm\nx"}, {6, 0, 4, "", "gate\nx"}, {20, 0, 1, "", "late"}}});
   c.series.push_back({"wire", Look::spans, {{1, 1, 1, "", "dispatch"}}});
   const auto html = range_html(c, 2, 8);

@@ -1,0 +1,208 @@
+#include "gui/widgets/main_window.h"
+
+#include <gmock/gmock.h>
+
+#include <QApplication>
+#include <QDropEvent>
+#include <QFile>
+#include <QMessageBox>
+#include <QMimeData>
+#include <QMenuBar>
+#include <QPushButton>
+#include <QSignalSpy>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include "gui/widgets/command_palette.h"
+#include "gui/widgets/screenshot.h"
+#include "model_spec/error.h"
+
+namespace fathom::gui {
+namespace {
+
+constexpr int patience_ms = 10'000;
+
+class Window : public testing::Test {
+ protected:
+  Window() { window_.show(); }
+
+  QString path(const char* name) const { return folder_.filePath(QString::fromLatin1(name)); }
+  QString file(const char* name, std::string_view text) const {
+    write_file(path(name), text);
+    return path(name);
+  }
+  // Does something, and waits for the answer to it.
+  template <class Work>
+  void answered(Work work) {
+    QSignalSpy spy(&window_, &MainWindow::answered);
+    work();
+    ASSERT_TRUE(spy.wait(patience_ms));
+  }
+  std::int64_t isl() const { return window_.answer()->scenario->workload.isl; }
+
+  // Presses a button of the next modal message box.
+  static void press(const QString& box, const QString& button) {
+    QTimer::singleShot(0, qApp, [=] {
+      auto* open = qobject_cast<QMessageBox*>(QApplication::activeModalWidget());
+      ASSERT_TRUE(open);
+      EXPECT_EQ(open->objectName(), box);
+      for (auto* b : open->buttons())
+        if (b->text().remove(u'&') == button) return QTest::mouseClick(b, Qt::LeftButton);
+      FAIL() << "no button " << button.toStdString();
+    });
+  }
+  // Presses a button of a message box that comes some time later.
+  void press_when_shown(const QString& box, const QString& button) {
+    auto* timer = new QTimer(&window_);
+    QObject::connect(timer, &QTimer::timeout, timer, [=] {
+      auto* open = qobject_cast<QMessageBox*>(QApplication::activeModalWidget());
+      if (!open || open->objectName() != box) return;
+      timer->stop();
+      for (auto* b : open->buttons())
+        if (b->text().remove(u'&') == button) QTest::mouseClick(b, Qt::LeftButton);
+    });
+    timer->start(10);
+  }
+
+  QTemporaryDir folder_;
+  MainWindow window_{folder_.path()};
+};
+
+TEST_F(Window, BeginsWithAnExampleThatIsNoChange) {
+  answered([] {});
+  EXPECT_TRUE(window_.answer()->report.feasible);
+  EXPECT_FALSE(window_.document().modified());
+  EXPECT_TRUE(window_.findChild<QLabel*>(QStringLiteral("sentence"))->text().startsWith(QStringLiteral("Fits: deepseek-v3.2 on")));
+}
+
+TEST_F(Window, OpensEditsUndoesAndSaves) {
+  answered([&] { ASSERT_TRUE(window_.open(file("s.toml", "# mine\n[workload]\nisl = 3000 # in\n"))); });
+  EXPECT_EQ(isl(), 3000);
+  EXPECT_EQ(window_.windowTitle(), QStringLiteral("s.toml[*] - Fathom"));
+  answered([&] { window_.document().set("workload.isl", "5000", QStringLiteral("Input tokens")); });
+  EXPECT_EQ(isl(), 5000);
+  EXPECT_TRUE(window_.isWindowModified());
+  answered([&] { window_.document().undo().undo(); });
+  EXPECT_EQ(isl(), 3000);
+  EXPECT_FALSE(window_.isWindowModified());
+  answered([&] { window_.document().undo().redo(); });
+  EXPECT_TRUE(window_.save());
+  EXPECT_FALSE(window_.isWindowModified());
+  QFile saved(path("s.toml"));
+  ASSERT_TRUE(saved.open(QIODevice::ReadOnly));
+  EXPECT_EQ(saved.readAll(), "# mine\n[workload]\nisl = 5000 # in\n");
+}
+
+TEST_F(Window, AFileThatCannotBeReadIsSaidAndLosesNothing) {
+  answered([&] { window_.open(file("s.toml", "[workload]\nisl = 3000\n")); });
+  press({}, QStringLiteral("OK"));
+  EXPECT_FALSE(window_.open(path("none.toml")));
+  EXPECT_EQ(window_.document().path(), path("s.toml"));
+  EXPECT_EQ(isl(), 3000);
+}
+
+TEST_F(Window, FaultsAreShownWithTheirLines) {
+  answered([&] { window_.open(file("bad.toml", "[workload]\nisl = -1\n")); });
+  EXPECT_EQ(window_.views().dock(QStringLiteral("problems"))->windowTitle(), QStringLiteral("Problems (1)"));
+  const auto* list = window_.findChild<ProblemsView*>();
+  ASSERT_EQ(list->count(), 1);
+  EXPECT_TRUE(list->item(0)->text().startsWith(QStringLiteral("line 2: workload.isl: "))) << list->item(0)->text().toStdString();
+}
+
+void drop(MainWindow& window, const QString& path) {
+  QMimeData data;
+  data.setUrls({QUrl::fromLocalFile(path)});
+  QDragEnterEvent enter(QPoint(5, 5), Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+  QApplication::sendEvent(&window, &enter);
+  EXPECT_TRUE(enter.isAccepted());
+  QDropEvent event(QPointF(5, 5), Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+  QApplication::sendEvent(&window, &event);
+}
+
+TEST_F(Window, ADroppedScenarioIsOpenedADroppedModelIsTaken) {
+  answered([&] { drop(window_, file("dropped.toml", "[workload]\nisl = 2500\n")); });
+  EXPECT_EQ(isl(), 2500);
+  answered([&] { drop(window_, QStringLiteral("model_spec/specs/deepseek-v3.toml")); });
+  EXPECT_EQ(window_.answer()->scenario->model.name, "deepseek-v3");
+  EXPECT_EQ(isl(), 2500);
+  EXPECT_TRUE(window_.document().modified());
+}
+
+TEST_F(Window, ClosingAsksAboutUnsavedChanges) {
+  answered([&] { window_.open(file("s.toml", "[workload]\nisl = 3000\n")); });
+  answered([&] { window_.document().set("workload.isl", "3001", QStringLiteral("Input tokens")); });
+  press(QStringLiteral("unsaved_changes"), QStringLiteral("Cancel"));
+  EXPECT_FALSE(window_.close());
+  EXPECT_TRUE(window_.isVisible());
+  press(QStringLiteral("unsaved_changes"), QStringLiteral("Save"));
+  EXPECT_TRUE(window_.close());
+  QFile saved(path("s.toml"));
+  ASSERT_TRUE(saved.open(QIODevice::ReadOnly));
+  EXPECT_EQ(saved.readAll(), "[workload]\nisl = 3001\n");
+}
+
+TEST_F(Window, AChangeOnDiskIsNoticed) {
+  answered([&] { window_.open(file("s.toml", "[workload]\nisl = 3000\n")); });
+  press_when_shown(QStringLiteral("changed_on_disk"), QStringLiteral("Reload"));
+  answered([&] { file("s.toml", "[workload]\nisl = 3500\n"); });
+  EXPECT_EQ(isl(), 3500);
+}
+
+TEST(Recovery, UnsavedWorkOfAnEarlierSessionComesBack) {
+  const QTemporaryDir folder;
+  { Session(folder.path()).keep({QStringLiteral("/none/there.toml"), "[workload]\nisl = 1234\n"}); }
+  MainWindow window(folder.path());
+  window.show();
+  EXPECT_TRUE(QTest::qWaitFor([&] { return window.answer()->scenario && window.answer()->scenario->workload.isl == 1234; }, patience_ms));
+  EXPECT_TRUE(window.document().modified());
+  EXPECT_EQ(window.document().name(), QStringLiteral("there.toml"));
+}
+
+TEST_F(Window, ReportsOfEveryKind) {
+  QSignalSpy curved(&window_, &MainWindow::curved);
+  ASSERT_TRUE(curved.wait(patience_ms));
+  for (const auto& [name, begin] : {std::pair{"r.pdf", "%PDF"}, {"r.html", "<!DOCTYPE html>"}, {"r.md", "fits: "}, {"r.csv", "model,isl"}, {"r.json", "{"}}) {
+    window_.write_report(path(name));
+    QFile written(path(name));
+    ASSERT_TRUE(written.open(QIODevice::ReadOnly)) << name;
+    EXPECT_TRUE(written.readAll().startsWith(begin)) << name;
+  }
+  EXPECT_THROW(window_.write_report(path("none/r.pdf")), model_spec::Error);
+  EXPECT_THROW(window_.write_report(path("r.doc")), model_spec::Error);
+}
+
+// Every view shows something: no picture is of one colour.
+TEST_F(Window, ScreenshotsOfEveryView) {
+  window_.resize(1280, 800);
+  show_and_wait(window_);
+  take_screenshots(window_, path("shots"));
+  for (auto* dock : window_.views().docks()) {
+    const QImage picture(path("shots") + QStringLiteral("/%1.png").arg(dock->objectName()));
+    ASSERT_FALSE(picture.isNull()) << dock->objectName().toStdString();
+    std::set<QRgb> colours;
+    for (int y = 30; y < picture.height(); y += 2)
+      for (int x = 0; x < picture.width(); x += 2) colours.insert(picture.pixel(x, y));
+    if (dock->objectName() != QStringLiteral("problems")) EXPECT_GT(colours.size(), 4u) << dock->objectName().toStdString();
+  }
+  EXPECT_EQ(QImage(path("shots") + QStringLiteral("/window.png")).size(), QSize(1280, 800));
+}
+
+TEST_F(Window, SelectionIsSharedAndExplained) {
+  answered([] {});
+  const auto key = operator_key(PhaseName::decode, cli::operator_totals(window_.answer()->estimate->decode.trace)[3]);
+  window_.views().select(QString::fromStdString(key));
+  const auto details = window_.findChild<QTextBrowser*>()->toPlainText();
+  EXPECT_TRUE(details.contains(QStringLiteral("time_total"))) << details.toStdString();
+}
+
+TEST_F(Window, ACommandIsFoundByPartsOfItsName) {
+  const auto actions = actions_of(*window_.menuBar());
+  QStringList found;
+  for (auto* a : actions)
+    if (matches(QStringLiteral("rep exp"), full_name(*a))) found.push_back(full_name(*a));
+  EXPECT_EQ(found, QStringList{QStringLiteral("File: Export report")});
+  EXPECT_FALSE(matches(QStringLiteral("rep xyz"), found.front()));
+}
+
+}  // namespace
+}  // namespace fathom::gui
