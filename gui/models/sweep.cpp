@@ -3,57 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cmath>
 #include <thread>
 
+#include "gui/models/metrics.h"
 #include "gui/models/sweep_axis.h"
 #include "model_spec/error.h"
 
 namespace fathom::gui {
 namespace {
-
-using Value = std::optional<double>;
-
-// `value` of an estimate that can be run.
-template <class F>
-Value if_feasible(const Answer& a, const F& value) {
-  return a.estimate && a.estimate->feasible() ? Value(value(*a.estimate)) : Value();
-}
-template <class F>
-Value if_fitted(const Answer& a, const F& value) {
-  return a.estimate && a.estimate->decode.fit.limit > Bytes{} ? Value(value(a.estimate->decode.fit)) : Value();
-}
-template <double Costs::*member>
-Value usd(const Answer& a) {
-  return a.estimate && a.estimate->costs ? Value((*a.estimate->costs).*member) : Value();
-}
-
-constexpr std::array<Metric, 11> table{{
-    {"tpot", "Time per output token, ms", Kind::real, [](const Answer& a) { return if_feasible(a, [](const Estimate& e) { return 1e3 * e.tpot.value; }); }},
-    {"ttft", "Time to first token, ms", Kind::real, [](const Answer& a) { return if_feasible(a, [](const Estimate& e) { return 1e3 * e.ttft.value; }); }},
-    {"tokens_per_user", "Output tokens/s/user", Kind::real,
-     [](const Answer& a) { return if_feasible(a, [](const Estimate& e) { return e.tokens_per_second_per_user; }); }},
-    {"tokens_per_decode_gpu", "Output tokens/s per decode GPU", Kind::real,
-     [](const Answer& a) { return if_feasible(a, [](const Estimate& e) { return e.decode.tokens_per_second_per_gpu; }); }},
-    {"tokens_per_gpu", "Output tokens/s per GPU of both phases", Kind::real,
-     [](const Answer& a) {
-       return if_feasible(a, [&](const Estimate& e) {
-         const auto whole = cli::whole_units(*a.scenario, e);
-         return whole.output_tokens_per_second / static_cast<double>(whole.gpus);
-       });
-     }},
-    {"usd_output", "USD per million output tokens", Kind::usd, usd<&Costs::output>},
-    {"usd_input", "USD per million input tokens not in the cache", Kind::usd, usd<&Costs::input_miss>},
-    {"usd_cached", "USD per million input tokens in the cache", Kind::usd, usd<&Costs::input_hit>},
-    {"free_memory", "Free memory of a decode GPU, GB", Kind::fixed,
-     [](const Answer& a) { return if_fitted(a, [](const Fit& f) { return (f.limit - f.needed()).value / 1e9; }); }},
-    {"largest_batch", "Largest decode batch per dp rank, sequences", Kind::count,
-     [](const Answer& a) { return if_fitted(a, [](const Fit& f) { return static_cast<double>(f.largest_batch); }); }},
-    {"gpus", "GPUs of both phases", Kind::count,
-     [](const Answer& a) { return if_feasible(a, [&](const Estimate& e) { return static_cast<double>(cli::whole_units(*a.scenario, e).gpus); }); }},
-}};
 
 std::string number_text(double v) { return shown(Cell{v}, Kind::real); }
 
@@ -95,7 +54,7 @@ void evaluate(const std::vector<Setting>& settings, SweepPoint& point) {
   }
   point.reason = a.nothing(PhaseName::prefill);
   if (point.reason.empty()) point.reason = a.nothing(PhaseName::decode);
-  for (const auto& m : table) point.values.push_back(m.value(a));
+  for (const auto& m : metrics()) point.values.push_back(m.value(a));
 }
 
 std::vector<SweepPoint> points_of(const SweepRequest& r) {
@@ -112,8 +71,8 @@ std::string name_of_point(const SweepResult& r, const SweepPoint& p, const char*
 
 std::string tip_of(const SweepResult& r, const SweepPoint& p) {
   auto tip = name_of_point(r, p, " = ", ", ");
-  for (std::size_t m = 0; m < table.size(); ++m)
-    if (p.values[m]) tip += fmt::format("\n{}: {}", table[m].label, shown(Cell{*p.values[m]}, table[m].kind));
+  for (std::size_t m = 0; m < metrics().size(); ++m)
+    if (p.values[m]) tip += fmt::format("\n{}: {}", metrics()[m].label, shown(Cell{*p.values[m]}, metrics()[m].kind));
   tip += "\n" + p.configuration;
   return p.reason.empty() ? tip : tip + "\n" + p.reason;
 }
@@ -147,7 +106,7 @@ void mark_gaps(const SweepResult& r, std::size_t metric, Chart& chart) {
 
 void draw_line(const SweepResult& r, std::size_t metric, Chart& chart) {
   chart.x = axis_of(r.x);
-  chart.y.title = table[metric].label;
+  chart.y.title = metrics()[metric].label;
   Series line{.name = chart.y.title, .look = Look::line, .marks = {}};
   for (const auto& p : r.points)
     if (p.values[metric]) line.marks.push_back({.x = p.x, .y = *p.values[metric], .key = name_of_point(r, p, "=", ";"), .tip = tip_of(r, p)});
@@ -161,7 +120,7 @@ void draw_cells(const SweepResult& r, std::size_t metric, Chart& chart) {
   const auto columns = r.x.values.size(), rows = r.y->values.size();
   chart.x.title = sweep_label(r.x.key);
   chart.y.title = sweep_label(r.y->key);
-  chart.colour_title = table[metric].label;
+  chart.colour_title = metrics()[metric].label;
   std::ranges::transform(r.x.values, std::back_inserter(chart.x.categories), number_text);
   std::transform(r.y->values.rbegin(), r.y->values.rend(), std::back_inserter(chart.y.categories), number_text);
   Series cells{.name = chart.colour_title, .look = Look::cells, .marks = {}};
@@ -175,8 +134,6 @@ void draw_cells(const SweepResult& r, std::size_t metric, Chart& chart) {
 }
 
 }  // namespace
-
-std::span<const Metric> metrics() { return table; }
 
 SweepResult sweep(const SweepRequest& request, const std::stop_token& stop, const std::function<void(double)>& progress) {
   SweepResult result{.x = request.x, .y = request.y};
@@ -212,7 +169,7 @@ SweepResult sweep(const SweepRequest& request, const std::stop_token& stop, cons
 
 Chart sweep_chart(const SweepResult& r, std::size_t metric) {
   Chart chart;
-  chart.title = table[metric].label;
+  chart.title = metrics()[metric].label;
   chart.empty = emptiness(r, metric);
   if (!chart.empty.empty()) return chart;
   if (const auto without = missing(r, metric); without > 0) chart.title += fmt::format(" ({} of {} points do not run)", without, r.points.size());
@@ -231,7 +188,7 @@ std::string sweep_note(const SweepResult& r) {
 Table sweep_table(const SweepResult& r) {
   Table t{.key = "sweep", .title = {}, .form = Form::rows, .fields = {{r.x.key, sweep_label(r.x.key)}}, .records = {}};
   if (r.y) t.fields.push_back({r.y->key, sweep_label(r.y->key)});
-  for (const auto& m : table) t.fields.push_back({std::string(m.id), std::string(m.label), m.kind});
+  for (const auto& m : metrics()) t.fields.push_back({std::string(m.id), std::string(m.label), m.kind});
   t.fields.push_back({"reason", "Why not", Kind::text});
   for (const auto& p : r.points) {
     Record record{"", {p.x}};

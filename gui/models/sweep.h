@@ -3,24 +3,14 @@
 
 #include <functional>
 #include <optional>
-#include <span>
 #include <stop_token>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "gui/models/answer.h"
 #include "gui/models/chart.h"
 
 namespace fathom::gui {
-
-// A figure of an answer; absent where the scenario does not run or nobody named a price.
-struct Metric {
-  std::string_view id, label;  // label: with its unit
-  Kind kind;
-  std::optional<double> (*value)(const Answer&);
-};
-std::span<const Metric> metrics();
 
 struct SweepAxis {
   std::string key;  // dotted key of a scenario

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "gui/models/metrics.h"
 #include "gui/models/sweep_axis.h"
 
 namespace fathom::gui {
