@@ -68,6 +68,10 @@ Table steps_table(const std::string& phase, const PhaseEstimate&);
 Table explain_table(const Scenario&, const Estimate&, const std::string& label);
 Table explain_operator(const Scenario&, const Phase&, const std::string& phase_name, const OperatorTotal&);
 
+// Every number of a machine, and how near its kernels come to the peaks, each with its source (verbs_profiles.cpp).
+Table profile_table(const HardwareProfile&);
+Table efficiency_table(const Calibration&);
+
 std::string source_of(const OpTime&);  // "published", "transferred, outside measured domain"
 std::string origin_of(const std::vector<Setting>& effective, std::string_view key);
 

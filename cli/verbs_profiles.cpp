@@ -43,7 +43,9 @@ class Numbers {
                .records = {}};
 };
 
-Table numbers_table(const HardwareProfile& p) {
+}  // namespace
+
+Table profile_table(const HardwareProfile& p) {
   Numbers n(p);
   for (const auto& [arithmetic, name] : arithmetic_names)
     if (const auto rate = p.matrix_rate[static_cast<std::size_t>(arithmetic)])
@@ -95,8 +97,10 @@ Table efficiency_table(const Calibration& c) {
   return t;
 }
 
+namespace {
+
 Report profile_report(const HardwareProfile& p, const std::string& verdict) {
-  Report report{.answer = fmt::format("{}{}: {}", verdict, p.name, p.description), .tables = {numbers_table(p)}, .notes = {}, .csv = {}};
+  Report report{.answer = fmt::format("{}{}: {}", verdict, p.name, p.description), .tables = {profile_table(p)}, .notes = {}, .csv = {}};
   report.tables.push_back(efficiency_table(hardware_profiles::find_calibration(p.calibration_name)));
   report.notes.emplace_back("links: per GPU or NIC, one direction; JSON and Markdown hold the sources in full");
   return report;

@@ -50,12 +50,6 @@ std::string spaced(std::string name) {
 
 bool is_empty(const Cell& c) { return std::holds_alternative<std::monostate>(c); }
 
-// A table as text: the first line holds the headings.
-struct Grid {
-  std::vector<std::vector<std::string>> lines;
-  std::vector<bool> right;  // by column
-};
-
 bool is_shown(const Table& t, std::size_t field) {
   return !t.fields[field].machines_only && std::ranges::any_of(t.records, [&](const Record& r) { return !is_empty(r.cells[field]); });
 }
@@ -87,8 +81,6 @@ Grid columns_grid(const Table& t) {
   }
   return g;
 }
-
-Grid grid(const Table& t) { return t.form == Form::columns ? columns_grid(t) : rows_grid(t); }
 
 std::string cut(const std::string& text, std::size_t width) {
   if (display_width(text) <= width) return text;
@@ -192,6 +184,8 @@ std::string csv_cell(const Cell& cell) {
 }
 
 }  // namespace
+
+Grid grid(const Table& t) { return t.form == Form::columns ? columns_grid(t) : rows_grid(t); }
 
 std::size_t display_width(std::string_view utf8) {
   return static_cast<std::size_t>(std::ranges::count_if(utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));

@@ -60,6 +60,13 @@ std::string to_markdown(const Report&);
 std::string to_csv(const Report&);   // RFC 4180, lines end in \n
 std::string to_json(const Report&);  // report_json.cpp; "schema_version": 1
 
+// A table as people read it, cell by cell; the first line holds the headings. Not of Form::paragraphs.
+struct Grid {
+  std::vector<std::vector<std::string>> lines;
+  std::vector<bool> right;  // by column: numbers
+};
+Grid grid(const Table&);
+
 // A cell as people read it: 12,345; 0.3124; "-" for what does not apply.
 std::string shown(const Cell&, Kind);
 // `text` in lines of at most `width` cells, broken at spaces, each after the first indented by `hanging`.

@@ -1,0 +1,128 @@
+#include "gui/models/report_html.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "gui/models/metrics.h"
+
+namespace fathom::gui {
+namespace {
+
+// One page for the browser, the printer and QTextDocument, which knows neither flex nor max-width.
+constexpr std::string_view style = R"(
+@page { margin: 16mm }
+body { font-family: "DejaVu Sans", Helvetica, Arial, sans-serif; font-size: 10pt; color: #1f2328; background-color: #ffffff; margin: 24px }
+h1 { font-size: 18pt; margin-bottom: 4px }
+h2 { font-size: 13pt; margin-top: 22px; margin-bottom: 6px; color: #0b62a8 }
+p.answer { font-size: 12pt; font-weight: bold }
+p.refused { font-size: 12pt; font-weight: bold; color: #b3400e }
+table { border-collapse: collapse }
+tr { page-break-inside: avoid }
+th { padding: 3px 10px; border-bottom: 1px solid #767c85; background-color: #f3f4f6; text-align: left; vertical-align: bottom }
+td { padding: 3px 10px; border-bottom: 1px solid #e2e5e9; vertical-align: top }
+img { max-width: 100% }
+li { margin-bottom: 2px }
+)";
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      default: out += c;
+    }
+  return out;
+}
+
+std::string heading(std::string_view text) { return fmt::format("<h2>{}</h2>\n", escaped(text)); }
+
+// Attributes, not CSS: QTextDocument does not align cells by style.
+std::string line_html(const std::vector<std::string>& cells, const std::vector<bool>& right, std::string_view tag) {
+  std::string out = "<tr>";
+  for (std::size_t c = 0; c < cells.size(); ++c) out += fmt::format("<{}{}>{}</{}>", tag, right[c] ? " align=\"right\"" : "", escaped(cells[c]), tag);
+  return out + "</tr>\n";
+}
+
+std::string table_html(const Table& t) {
+  if (t.records.empty()) return {};
+  const auto g = grid(t);
+  std::string out = t.title.empty() ? std::string() : heading(t.title);
+  out += "<table cellspacing=\"0\">\n";
+  const bool headed = std::ranges::any_of(g.lines[0], [](const std::string& h) { return !h.empty(); });
+  if (headed) out += "<thead>" + line_html(g.lines[0], g.right, "th") + "</thead>\n";
+  for (std::size_t l = 1; l < g.lines.size(); ++l) out += line_html(g.lines[l], g.right, "td");
+  return out + "</table>\n";
+}
+
+Table titled(Table t, std::string title) {
+  t.title = std::move(title);
+  return t;
+}
+
+std::string list_html(std::string_view title, const std::vector<std::string>& items) {
+  if (items.empty()) return {};
+  auto out = heading(title) + "<ul>\n";
+  for (const auto& item : items) out += fmt::format("<li>{}</li>\n", escaped(item));
+  return out + "</ul>\n";
+}
+
+Table main_figures(const Answer& a) {
+  Table t{.key = "figures", .title = "Main figures", .form = Form::columns, .fields = {}, .records = {{"", {}}}};
+  for (const auto& m : metrics()) {
+    const auto v = m.value(a);
+    t.fields.push_back({std::string(m.id), std::string(m.label), m.kind});
+    t.records[0].cells.push_back(v ? Cell{*v} : Cell{});
+  }
+  return t;
+}
+
+std::string figures_html(const std::vector<std::pair<std::string, std::string>>& figures) {
+  std::string out;
+  for (const auto& [title, source] : figures) out += heading(title) + fmt::format("<p><img src=\"{}\" alt=\"{}\"></p>\n", escaped(source), escaped(title));
+  return out;
+}
+
+// Phases on machines of one kind share its tables.
+std::string sources_html(const Scenario& s) {
+  std::string out;
+  std::vector<std::string> systems{s.prefill.system};
+  if (s.decode.system != s.prefill.system) systems.push_back(s.decode.system);
+  for (const auto& system : systems) {
+    const auto profile = hardware_profiles::find_profile(system);
+    const auto calibration = calibration_of(s, profile);
+    out += table_html(titled(cli::profile_table(profile), fmt::format("Every number of {} and its source", profile.name)));
+    out += table_html(cli::efficiency_table(calibration));
+  }
+  return out;
+}
+
+std::string faults_html(const Answer& a) {
+  std::vector<std::string> items;
+  for (const auto& f : a.faults) items.push_back((f.line > 0 ? fmt::format("line {}: ", f.line) : "") + (f.key.empty() ? "" : f.key + ": ") + f.message);
+  return "<p class=\"refused\">There is no estimate of this scenario.</p>\n" + list_html("What is wrong with it", items);
+}
+
+std::string estimate_html(const Answer& a, const std::vector<std::pair<std::string, std::string>>& figures) {
+  auto out = fmt::format("<p class=\"{}\">{}</p>\n", a.report.feasible ? "answer" : "refused", escaped(a.report.answer));
+  out += table_html(main_figures(a)) + figures_html(figures);
+  for (const auto& t : a.report.tables)
+    if (!t.machines_only) out += table_html(t.title.empty() ? titled(t, "Both phases") : t);
+  for (const auto p : {PhaseName::prefill, PhaseName::decode}) out += table_html(cli::steps_table(std::string(name_of(p)), a.estimated(p)));
+  out += table_html(titled(cli::settings_table(a.settings), "Assumptions: every setting in force"));
+  return out + list_html("Notes", a.report.notes) + sources_html(*a.scenario);
+}
+
+}  // namespace
+
+std::string report_html(const Answer& a, const std::vector<std::pair<std::string, std::string>>& figures) {
+  const auto title = escaped("Fathom: " + (a.scenario ? a.scenario->model.name : "a scenario"));
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<h1>{}</h1>\n"
+      "{}</body>\n</html>\n",
+      title, style, title, a.faults.empty() ? estimate_html(a, figures) : faults_html(a));
+}
+
+}  // namespace fathom::gui
