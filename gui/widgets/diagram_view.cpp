@@ -11,8 +11,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "gui/widgets/diagram_scene.h"
+#include "gui/widgets/palette.h"
 #include "gui/widgets/picture.h"
 
 namespace fathom::gui {
@@ -119,12 +121,17 @@ void DiagramView::select_towards(QPointF direction) {
     if (item->parentItem() == nullptr && node_of(item) == best) ensureVisible(item);
 }
 
-Picture DiagramView::picture() {
-  const auto size = scene_.sceneRect().size();
-  return {.title = QString::fromStdString(diagram_.title), .size = size, .paint = [this, size](QPainter& p) { scene_.render(&p, {{}, size}); }};
+Picture DiagramView::picture(const QPalette& palette) const {
+  const auto scene = std::make_shared<QGraphicsScene>();
+  draw(*scene, diagram_, {palette, font()}, selected_node());
+  const auto size = scene->sceneRect().size();
+  return {.title = QString::fromStdString(diagram_.title), .size = size, .paint = [scene, size](QPainter& p) { scene->render(&p, {{}, size}); }};
 }
 
-bool DiagramView::export_to(const QString& path, QString* error) { return write_picture(picture(), path, error); }
+bool DiagramView::export_to(const QString& path, QString* error) const {
+  const bool as_seen = path.endsWith(QLatin1String(".png"), Qt::CaseInsensitive);
+  return write_picture(picture(as_seen ? palette() : palette_of(Theme::light)), path, error);
+}
 
 void DiagramView::changeEvent(QEvent* event) {
   QGraphicsView::changeEvent(event);
@@ -136,7 +143,7 @@ void DiagramView::contextMenuEvent(QContextMenuEvent* event) {
   QMenu menu(this);
   menu.addAction(QStringLiteral("&Fit"), this, &DiagramView::fit);
   menu.addSeparator();
-  menu.addAction(QStringLiteral("&Copy as picture"), this, [this] { QApplication::clipboard()->setImage(image_of(picture())); });
+  menu.addAction(QStringLiteral("&Copy as picture"), this, [this] { QApplication::clipboard()->setImage(image_of(picture(palette()))); });
   menu.addAction(QStringLiteral("&Export…"), this, [this] {
     const auto path = ask_for_picture(this, QString::fromStdString(diagram_.title));
     QString error;

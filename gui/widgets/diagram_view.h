@@ -23,8 +23,8 @@ class DiagramView : public QGraphicsView {
   void set_selected(const QString& key);
   [[nodiscard]] const QString& selected() const { return selected_; }
   void fit();
-  // PNG, SVG or PDF, by the ending. error: one line, if it fails.
-  bool export_to(const QString& path, QString* error);
+  // By the ending: PNG as on the screen, SVG and PDF on white. error: one line, if it fails.
+  bool export_to(const QString& path, QString* error) const;
 
  Q_SIGNALS:
   void key_clicked(const QString& key);
@@ -52,7 +52,7 @@ class DiagramView : public QGraphicsView {
   [[nodiscard]] double fitting_scale() const;
   [[nodiscard]] int selected_node() const;
   void select_towards(QPointF direction);
-  [[nodiscard]] Picture picture();
+  [[nodiscard]] Picture picture(const QPalette&) const;
 
   QGraphicsScene scene_;
   Diagram diagram_;

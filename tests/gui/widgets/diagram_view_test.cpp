@@ -126,6 +126,18 @@ TEST_F(DiagramViewTest, ExportsByTheEnding) {
   EXPECT_EQ(QImage(folder.filePath("a.png")).size(), (2 * view.sceneRect().size()).toSize());
 }
 
+TEST_F(DiagramViewTest, VectorPicturesAreOnWhite) {
+  view.setPalette(palette_of(Theme::dark));
+  const QTemporaryDir folder;
+  QString error;
+  ASSERT_TRUE(view.export_to(folder.filePath("a.png"), &error));
+  EXPECT_EQ(QImage(folder.filePath("a.png")).pixelColor(1, 1), palette_of(Theme::dark).color(QPalette::Base));
+  ASSERT_TRUE(view.export_to(folder.filePath("a.svg"), &error));
+  QFile file(folder.filePath("a.svg"));
+  ASSERT_TRUE(file.open(QIODevice::ReadOnly));
+  EXPECT_FALSE(file.readAll().contains(palette_of(Theme::dark).color(QPalette::Base).name().toUtf8()));
+}
+
 TEST_F(DiagramViewTest, SaysWhyItDidNotExport) {
   const QTemporaryDir folder;
   QString error;
