@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "gui/models/bound_colour.h"
 #include "gui/models/views.h"
 #include "model_spec/plan.h"
 
@@ -65,7 +66,7 @@ Node node_of(PhaseName p, const OperatorTotal& o, Seconds step) {
           .label = std::string(o.step->label),
           .detail = fmt::format("{} us · {}", shown(Cell{1e6 * o.total.value / o.times}, Kind::real), name_of(t.bound)),
           .tip = operator_tip(o, step),
-          .colour = static_cast<int>(t.bound)};
+          .colour = bound_colour(t.bound)};
 }
 
 }  // namespace

@@ -58,6 +58,7 @@ int TableModel::columnCount(const QModelIndex& parent) const {
 }
 
 QVariant TableModel::data(const QModelIndex& index, int role) const {
+  if (!index.isValid()) return {};  // views ask for the current cell even if there is none
   const auto line = static_cast<std::size_t>(index.row());
   if (role == key_role) return !by_field() && line < keys_.size() ? QString::fromStdString(keys_[line]) : QString();
   if (role == Qt::TextAlignmentRole) return QVariant::fromValue(Qt::AlignVCenter | (is_number(index.column()) ? Qt::AlignRight : Qt::AlignLeft));
@@ -71,7 +72,7 @@ QVariant TableModel::data(const QModelIndex& index, int role) const {
 }
 
 QVariant TableModel::headerData(int section, Qt::Orientation orientation, int role) const {
-  if (orientation != Qt::Horizontal) return {};
+  if (orientation != Qt::Horizontal || section >= columnCount()) return {};
   if (role == Qt::TextAlignmentRole) return QVariant::fromValue(Qt::AlignVCenter | (is_number(section) ? Qt::AlignRight : Qt::AlignLeft));
   if (role != Qt::DisplayRole) return {};
   if (section < names()) return QString();

@@ -82,7 +82,7 @@ class Drawing {
   [[nodiscard]] double middle() const { return left_ + column_step * static_cast<double>(columns_ - 1) / 2; }
   [[nodiscard]] std::string source(const char* key) const {
     const auto found = profile_.sources.find(key);
-    return found == profile_.sources.end() ? std::string() : "\nsource: " + found->second;
+    return found == profile_.sources.end() ? std::string() : "\n" + wrapped("source: " + found->second, 80, 8);
   }
 
   void add_fabric();
