@@ -245,7 +245,7 @@ void Figure::set_first_row(int row) {
 }
 
 void Figure::fit(QSize size, bool all_rows) {
-  for (const auto& side : sides_) fit_ticks(side, room_of(size));
+  for (const auto& side : sides_) fit_ticks(side, size);
   if (rows() > 0) {
     const int seen = all_rows ? rows() : std::min(rows(), rows_that_fit());
     first_row_ = std::clamp(first_row_, 0, rows() - seen);
@@ -256,16 +256,16 @@ void Figure::fit(QSize size, bool all_rows) {
   axisRect()->setMinimumMargins({margin, margin + guides_->height_above(), colour_scale_ ? margin / 2 : 2 * margin, margin});
 }
 
-void Figure::fit_ticks(const Side& side, QSize room) {
+void Figure::fit_ticks(const Side& side, QSize size) {
   const bool across = side.axis == xAxis;
   const QFontMetrics metrics(side.axis->tickLabelFont());
   const int number = across ? metrics.horizontalAdvance(QStringLiteral("0000")) : metrics.height();  // what one takes
-  const int length = across ? room.width() : room.height();
+  const int length = across ? room_of(size).width() : room_of(size).height();
   const auto& names = model(side).categories;
   QSharedPointer<QCPAxisTicker> ticker;
   if (!names.empty()) {
     const int each = std::max(length / static_cast<int>(names.size()), 2 * number);
-    ticker = QSharedPointer<CategoryTicker>::create(names, side.axis->tickLabelFont(), across ? each - 4 : viewport().width() * 3 / 10);
+    ticker = QSharedPointer<CategoryTicker>::create(names, side.axis->tickLabelFont(), across ? each - 4 : size.width() * 3 / 10);
     ticker->setTickCount(std::max(1, across ? length / each : static_cast<int>(names.size())));
   } else if (side.axis->scaleType() == QCPAxis::stLogarithmic) {
     ticker = QSharedPointer<LogTicker>::create();

@@ -56,7 +56,7 @@ class Figure : public QCustomPlot {
   void set_up(Side&, const Boxes&, bool keep_zoom);
   void set_up_colour_scale();
   void fit(QSize, bool all_rows);
-  void fit_ticks(const Side&, QSize room);
+  void fit_ticks(const Side&, QSize);
   [[nodiscard]] QSize room_of(QSize) const;  // what is left for the plot
 
   Chart chart_;
