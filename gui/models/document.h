@@ -5,6 +5,7 @@
 #include <QString>
 #include <QUndoStack>
 
+#include <functional>
 #include <string>
 
 namespace fathom::gui {
@@ -42,6 +43,7 @@ class Document : public QObject {
 
  private:
   class Edit;
+  bool change(const std::string& key, const QString& what, const std::function<std::string()>& edited);
   void take(std::string text, const QString& path);
   void set_text(std::string text);
 
