@@ -49,6 +49,9 @@ std::string read_text_file(const std::string& path);
 // Replaces (or adds, in the table it belongs to) the value at a dotted key ("model.index_topk", "layers.0.repeat") in `text` by the
 // TOML literal `literal`, and leaves every other byte, comments included, as it is. The result is parsed again: all else must be equal.
 std::string edit_toml(std::string_view text, std::string_view dotted_key, std::string_view literal, const std::string& file);
+// Removes the assignment of a dotted key: its lines with the comment behind it, or inside an inline table the key with its comma. All else stays as
+// it is, the [header] of a table that is now empty too; the result is parsed again. A key that is absent leaves the text as it is.
+std::string erase_toml(std::string_view text, std::string_view dotted_key, const std::string& file);
 
 // Quotes a string as a TOML basic string. Doubles are written so that they read back the same, always with '.', 'e', "inf" or "nan".
 std::string toml_string(std::string_view s);

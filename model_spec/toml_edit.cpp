@@ -176,6 +176,52 @@ bool is_accepted(const std::string& proposal, const TomlValue& expected, const s
   } catch (const Error&) { return false; }
 }
 
+// Whether a proposal is the tree without the value at `path`. Tables that it alone made ("a.b.c = 1") may go with it.
+bool is_accepted_without(const std::string& proposal, TomlValue tree, const Path& path, const std::string& file) {
+  for (std::size_t depth = path.size(); depth > 0; --depth) {
+    TomlValue* parent = &tree;
+    for (std::size_t i = 0; i + 1 < depth; ++i) parent = child(*parent, path[i]);
+    auto* members = std::get_if<TomlTable>(&parent->data);
+    if (members == nullptr) return false;
+    std::erase_if(*members, [&](const TomlEntry& e) { return e.key == path[depth - 1]; });
+    if (is_accepted(proposal, tree, file)) return true;
+    if (!members->empty()) return false;
+  }
+  return false;
+}
+
+std::string without_lines(std::string_view text, int first, int last) {
+  return std::string(text.substr(0, line_start(text, first))).append(text.substr(line_start(text, last + 1)));
+}
+
+// Without the member of an inline table whose text begins behind the comma or brace at `before` and ends at `end`.
+std::string without_member(std::string_view text, std::size_t before, std::size_t end) {
+  const std::size_t next = text.find_first_not_of(" \t", end);
+  const bool first_of_many = text[before] == '{' && next != std::string_view::npos && text[next] == ',';
+  const std::size_t from = text[before] == '{' ? before + 1 : before;
+  return std::string(text.substr(0, from)).append(text.substr(first_of_many ? next + 1 : end));
+}
+
+struct Found {
+  const TomlEntry* entry = nullptr;  // null: absent
+  bool is_inline = false;            // in an inline table
+};
+
+Found find_entry(TomlValue& tree, const Path& path, const std::string& where) {
+  Found found;
+  TomlValue* at = &tree;
+  for (const auto& part : path) {
+    const TomlTable* members = at->table();
+    found.is_inline = found.is_inline || (members != nullptr && at->end.line != 0);
+    at = child(*at, part);
+    if (at == nullptr) return {};
+    found.entry = members == nullptr ? nullptr : &*std::find_if(members->begin(), members->end(), [&](const TomlEntry& e) { return e.key == part; });
+  }
+  if (found.entry == nullptr) throw Error(Failure::usage, where + ": is an element of an array, not a key");
+  if (at->end.line == 0) throw Error(Failure::usage, where + ": is a table; its keys are removed one by one");
+  return found;
+}
+
 }  // namespace
 
 std::string toml_string(std::string_view s) {
@@ -210,6 +256,26 @@ std::string edit_toml(std::string_view text, std::string_view dotted_key, std::s
     if (is_accepted(candidate, tree, file)) return candidate;
   }
   throw Error(Failure::usage, fmt::format("{}: cannot be set to {} without changing something else", where, literal));
+}
+
+std::string erase_toml(std::string_view text, std::string_view dotted_key, const std::string& file) {
+  TomlValue tree = parse_toml(text, file);
+  const std::string where = fmt::format("{}: {}", file, dotted_key);
+  const Path path = split(dotted_key);
+  const auto [entry, is_inline] = find_entry(tree, path, where);
+  if (entry == nullptr) return std::string(text);
+  if (!is_inline) {
+    const auto proposal = without_lines(text, entry->at.line, entry->value.end.line);
+    if (is_accepted_without(proposal, tree, path, file)) return proposal;
+  }
+  // the comma or brace before a member stands on its line; nearer ones may be part of a quoted name
+  const std::size_t line = line_start(text, entry->at.line), end = offset_of(text, entry->value.end);
+  for (std::size_t at = offset_of(text, entry->at); is_inline && at-- > line;) {
+    if (text[at] != ',' && text[at] != '{') continue;
+    const auto proposal = without_member(text, at, end);
+    if (is_accepted_without(proposal, tree, path, file)) return proposal;
+  }
+  throw Error(Failure::usage, where + ": cannot be removed without changing something else");
 }
 
 }  // namespace fathom::model_spec

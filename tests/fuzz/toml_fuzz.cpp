@@ -1,5 +1,5 @@
-// The first line of the input is "key literal"; the rest is a TOML file in which that key is set. Whatever the bytes: an Error, or a
-// result that differs from the file in nothing but that.
+// The first line of the input is "key literal"; the rest is a TOML file in which that key is set, and removed. Whatever the bytes: an Error, or
+// a result that differs from the file in nothing but that.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +37,17 @@ void read_everything(const TomlValue& root) {
   in.finish();
 }
 
+void set(const TomlValue& before, std::string_view text, std::string_view key, std::string_view literal) {
+  const TomlValue after = parse_toml(edit_toml(text, key, literal, "fuzz.toml"), "edited.toml");
+  if (!is_kept(before, after, key.substr(0, key.find('.')))) std::abort();
+}
+
+void erase(const TomlValue& before, std::string_view text, std::string_view key) {
+  const auto erased = erase_toml(text, key, "fuzz.toml");
+  if (!is_kept(before, parse_toml(erased, "erased.toml"), key.substr(0, key.find('.')))) std::abort();
+  if (erase_toml(erased, key, "erased.toml") != erased) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -45,11 +56,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view key = first.substr(0, first.find(' '));
   const std::string_view literal = first.substr(std::min(first.size(), key.size() + 1));
   const std::string_view text = input.substr(std::min(size, first.size() + 1));
+  TomlValue before;
   try {
-    const TomlValue before = parse_toml(text, "fuzz.toml");
-    read_everything(before);
-    const TomlValue after = parse_toml(edit_toml(text, key, literal, "fuzz.toml"), "edited.toml");
-    if (!is_kept(before, after, key.substr(0, key.find('.')))) std::abort();
-  } catch (const Error&) {}
+    before = parse_toml(text, "fuzz.toml");
+  } catch (const Error&) { return 0; }
+  read_everything(before);
+  for (const auto& change : {std::function([&] { set(before, text, key, literal); }), std::function([&] { erase(before, text, key); })}) {
+    try {
+      change();
+    } catch (const Error&) {}
+  }
   return 0;
 }

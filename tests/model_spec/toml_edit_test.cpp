@@ -69,6 +69,45 @@ TEST(EditToml, RefusesWhatWouldChangeMore) {
   EXPECT_THAT(refusal("t = { a = 1 }", "t.a", "2 # comment"), HasSubstr("cannot be set"));
 }
 
+std::string erased(std::string_view text, std::string_view key) { return erase_toml(text, key, "f.toml"); }
+
+TEST(EraseToml, RemovesTheLineAndNothingElse) {
+  EXPECT_EQ(erased("# é\na = 1 # one\n\nb = 2 # two\n", "a"), "# é\n\nb = 2 # two\n");
+  EXPECT_EQ(erased("a = 1\r\nb = [1, # one\r\n 2] # two\r\nc = 3", "b"), "a = 1\r\nc = 3");
+  EXPECT_EQ(erased("a = 1\nb = \"\"\"x\ny\"\"\"", "b"), "a = 1\n");
+  EXPECT_EQ(erased("\xEF\xBB\xBF"
+                   "a = 1\n",
+                   "a"),
+            "\xEF\xBB\xBF");
+}
+
+TEST(EraseToml, ReachesIntoTablesAndKeepsTheirHeaders) {
+  EXPECT_EQ(erased("[t] # t\n  b = 2\n[u]\nc = 3\n", "t.b"), "[t] # t\n[u]\nc = 3\n");
+  EXPECT_EQ(erased("[t]\nu.v = 1\nu.w = 2\n", "t.u.w"), "[t]\nu.v = 1\n");
+  EXPECT_EQ(erased("a.b.c = 1\nd = 2\n", "a.b.c"), "d = 2\n");
+  EXPECT_EQ(erased("[[l]]\nx = 1\n[[l]]\nx = 2\n", "l.1.x"), "[[l]]\nx = 1\n[[l]]\n");
+}
+
+TEST(EraseToml, TakesTheCommaOfAnInlineTable) {
+  const std::string text = "t = { a = 1, 'b,c'.d = [1, 2] , e = 3 } # t\n";
+  EXPECT_EQ(erased(text, "t.a"), "t = { 'b,c'.d = [1, 2] , e = 3 } # t\n");
+  EXPECT_EQ(erased(text, "t.b,c.d"), "t = { a = 1 , e = 3 } # t\n");
+  EXPECT_EQ(erased(text, "t.e"), "t = { a = 1, 'b,c'.d = [1, 2]  } # t\n");
+  EXPECT_EQ(erased(text, "t"), "");
+  EXPECT_EQ(erased("t = { a = 1 }", "t.a"), "t = { }");
+  EXPECT_EQ(erased("l = [{ a = 1 }, { a = 2,\tb = [\n] }]", "l.1.b"), "l = [{ a = 1 }, { a = 2 }]");
+}
+
+TEST(EraseToml, WhatIsAbsentStaysAbsent) {
+  const std::string text = "a = 1 # one\n[t]\n";
+  for (const auto* key : {"b", "a.b", "t.b", "u.v", ""}) EXPECT_EQ(erased(text, key), text);
+}
+
+TEST(EraseToml, RefusesWhatIsNotAnAssignment) {
+  const std::string text = "l = [1, 2]\n[t]\nb = 2\n[[m]]\nx = 1\n";
+  for (const auto* key : {"t", "l.0", "m", "m.0"}) EXPECT_THROW(erased(text, key), Error) << key;
+}
+
 TEST(EditToml, ABrokenFileIsABadFile) {
   try {
     edited("a = ", "a", "1");
