@@ -15,6 +15,7 @@ class Document : public QObject {
 
  public:
   explicit Document(QObject* parent = nullptr);
+  ~Document() override;
 
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] const QString& path() const { return path_; }  // empty: never saved

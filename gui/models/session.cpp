@@ -1,0 +1,74 @@
+#include "gui/models/session.h"
+
+#include <QDir>
+#include <QFile>
+#include <QSaveFile>
+#include <QSettings>
+#include <QStandardPaths>
+
+#include <fmt/format.h>
+
+#include "model_spec/error.h"
+#include "model_spec/model.h"
+
+namespace fathom::gui {
+namespace {
+
+constexpr int most_apps = 100, most_recent = 10;
+const auto recent_key = QStringLiteral("recent_files");
+
+}  // namespace
+
+Session::Session(QString folder) {
+  if (folder.isEmpty()) folder = QStandardPaths::writableLocation(QStandardPaths::AppDataLocation);
+  QDir().mkpath(folder);
+  for (int place = 0; place < most_apps; ++place) {
+    const auto base = QStringLiteral("%1/unsaved-%2").arg(folder).arg(place);
+    auto lock = std::make_unique<QLockFile>(base + QStringLiteral(".lock"));
+    lock->setStaleLockTime(0);  // held by a process that lives, however long
+    if (!lock->tryLock()) continue;
+    lock_ = std::move(lock);
+    file_ = base + QStringLiteral(".toml");
+    return;
+  }
+}
+
+std::optional<Session::Unsaved> Session::lost() const {
+  QFile file(file_);
+  if (file_.isEmpty() || !file.open(QIODevice::ReadOnly)) return std::nullopt;
+  const auto path = QString::fromUtf8(file.readLine()).trimmed().mid(2);  // "# path"
+  return Unsaved{path, file.readAll().toStdString()};
+}
+
+void Session::keep(const Unsaved& unsaved) const {
+  if (!file_.isEmpty()) write_file(file_, fmt::format("# {}\n{}", unsaved.path.toStdString(), unsaved.text));
+}
+
+void Session::forget() const { QFile::remove(file_); }
+
+QStringList recent_files() { return QSettings().value(recent_key).toStringList(); }
+
+void add_recent_file(const QString& path) {
+  auto files = recent_files();
+  files.removeAll(path);
+  files.prepend(path);
+  QSettings().setValue(recent_key, files.mid(0, most_recent));
+}
+
+FileKind kind_of(const QString& path) {
+  if (path.endsWith(QStringLiteral(".json"), Qt::CaseInsensitive)) return FileKind::model;
+  try {
+    static_cast<void>(model_spec::find_model(path.toStdString()));
+    return FileKind::model;
+  } catch (const model_spec::Error&) { return FileKind::scenario; }
+}
+
+void write_file(const QString& path, std::string_view bytes) {
+  QSaveFile file(path);
+  const bool opened = file.open(QIODevice::WriteOnly);
+  if (opened) file.write(bytes.data(), static_cast<qint64>(bytes.size()));
+  if (!opened || !file.commit())
+    throw model_spec::Error(model_spec::Failure::io, fmt::format("{}: cannot be written: {}", path.toStdString(), file.errorString().toStdString()));
+}
+
+}  // namespace fathom::gui
