@@ -1,90 +1,134 @@
 #include "gui/models/document.h"
 
-#include <QFileInfo>
+#include <fmt/format.h>
 
-#include <utility>
+#include <QFile>
+#include <QFileInfo>
+#include <QUndoCommand>
+#include <algorithm>
+#include <optional>
 
 #include "gui/models/session.h"
 #include "model_spec/error.h"
-#include "model_spec/toml.h"
+#include "simulator/scenario.h"
 
 namespace fathom::gui {
+namespace {
 
-// One step to undo: the text before and after it.
+using namespace model_spec;
+
+constexpr std::string_view short_model = "model", model_name = "model.name";
+
+std::string file_name(const QString& path) { return QFile::encodeName(path).toStdString(); }
+
+std::optional<std::string> literal_at(std::string_view text, std::string_view key) {
+  const auto settings = simulator::parse_settings(text, "");
+  const auto found = std::ranges::find(settings, key, &simulator::Setting::key);
+  return found == settings.end() ? std::nullopt : std::optional(found->literal);
+}
+
+// `model = "name"` is short for model.name.
+std::string_view key_in(std::string_view text, std::string_view key) { return key == model_name && literal_at(text, short_model) ? short_model : key; }
+
+std::string edited(std::string text, std::string_view key, std::string_view literal, const std::string& file) {
+  const auto name = literal_at(text, short_model);  // it becomes a table if another key of the model is set
+  if (name && key != model_name && key.starts_with("model.")) text = edit_toml(text, short_model, fmt::format("{{ name = {} }}", *name), file);
+  return edit_toml(text, key_in(text, key), literal, file);
+}
+
+}  // namespace
+
+// The text before and after. With a key: another edit of it joins this one.
 class Document::Edit : public QUndoCommand {
  public:
-  Edit(Document& document, std::string key, std::string text, const QString& what)
-      : QUndoCommand(what), document_(document), key_(std::move(key)), before_(document.text_), after_(std::move(text)) {}
+  Edit(Document& document, std::string after, std::string key, const QString& what)
+      : QUndoCommand(what), document_(document), before_(document.text_), after_(std::move(after)), key_(std::move(key)) {}
+
   void undo() override { document_.set_text(before_); }
   void redo() override { document_.set_text(after_); }
   [[nodiscard]] int id() const override { return key_.empty() ? -1 : 1; }
-  bool mergeWith(const QUndoCommand* other) override {
-    const auto& next = static_cast<const Edit&>(*other);
-    if (next.key_ != key_) return false;
-    after_ = next.after_;
+  bool mergeWith(const QUndoCommand* next) override {
+    const auto& edit = static_cast<const Edit&>(*next);
+    if (edit.key_ != key_) return false;
+    after_ = edit.after_;
     setObsolete(after_ == before_);
     return true;
   }
 
  private:
   Document& document_;
-  std::string key_;  // empty: stays apart from the edits around it
-  std::string before_, after_;
+  std::string before_, after_, key_;
 };
 
-Document::Document(QObject* parent) : QObject(parent) { connect(&undo_, &QUndoStack::cleanChanged, this, &Document::file_changed); }
+Document::Document(QObject* parent) : QObject(parent) {
+  connect(&undo_, &QUndoStack::cleanChanged, this, [this] { Q_EMIT file_changed(); });
+}
+
+Document::~Document() { undo_.disconnect(this); }  // it is cleared after us, which is nobody's business any more
 
 QString Document::name() const { return path_.isEmpty() ? QStringLiteral("Untitled") : QFileInfo(path_).fileName(); }
 
-bool Document::change(const std::string& key, const QString& what, const std::function<std::string()>& edited) {
-  try {
-    auto text = edited();
-    if (text != text_) undo_.push(new Edit(*this, key, std::move(text), what));
-    return true;
-  } catch (const model_spec::Error&) { return false; }
-}
-
 bool Document::set(const std::string& key, const std::string& literal, const QString& what) {
-  return change(key, what, [&] { return model_spec::edit_toml(text_, key, literal, name().toStdString()); });
+  try {
+    auto after = edited(text_, key, literal, name().toStdString());
+    const auto place = key_in(text_, key);
+    const auto now = literal_at(text_, place);
+    if (!now || now != literal_at(after, place)) undo_.push(new Edit(*this, std::move(after), key, what));
+    return true;
+  } catch (const Error&) { return false; }
 }
 
 bool Document::reset(const std::string& key, const QString& what) {
-  return change({}, what, [&] { return model_spec::erase_toml(text_, key, name().toStdString()); });
+  try {
+    auto after = erase_toml(text_, key_in(text_, key), name().toStdString());
+    if (after != text_) undo_.push(new Edit(*this, std::move(after), {}, what));
+    return true;
+  } catch (const Error&) { return false; }
 }
 
 void Document::replace_text(std::string text, const QString& what) {
-  change("text", what, [&] { return std::move(text); });
+  if (text != text_) undo_.push(new Edit(*this, std::move(text), "text", what));
 }
 
-void Document::start_new(std::string text) { take(std::move(text), {}); }
+void Document::start_new(std::string text) {
+  on_disk_.clear();
+  take(std::move(text), {});
+}
 
-void Document::open(const QString& path) { take(model_spec::read_text_file(path.toStdString()), path); }
+void Document::open(const QString& path) {
+  auto text = read_text_file(file_name(path));
+  if (QFileInfo(path).size() > static_cast<qint64>(text.size())) throw Error(Failure::io, path.toStdString() + ": is too large for a scenario");
+  on_disk_ = text;
+  take(std::move(text), path);
+}
 
 void Document::save(const QString& path) {
   write_file(path, text_);
-  path_ = path;
   on_disk_ = text_;
+  path_ = path;
   undo_.setClean();
   Q_EMIT file_changed();
 }
 
 void Document::recover(std::string text, const QString& path) {
-  take({}, path);
-  change({}, QStringLiteral("Recover"), [&] { return std::move(text); });
+  try {
+    on_disk_ = path.isEmpty() ? std::string() : read_text_file(file_name(path));
+  } catch (const Error&) { on_disk_.clear(); }  // the text is all that is left of it
+  take(std::move(text), path);
+  undo_.resetClean();
 }
 
 bool Document::changed_on_disk() const {
-  if (path_.isEmpty()) return false;
   try {
-    return model_spec::read_text_file(path_.toStdString()) != on_disk_;
-  } catch (const model_spec::Error&) { return true; }  // it has gone
+    return !path_.isEmpty() && read_text_file(file_name(path_)) != on_disk_;
+  } catch (const Error&) { return false; }  // gone: there is nothing to read again
 }
 
 void Document::take(std::string text, const QString& path) {
-  undo_.clear();
+  text_ = std::move(text);
   path_ = path;
-  on_disk_ = text;
-  set_text(std::move(text));
+  undo_.clear();
+  Q_EMIT text_changed();
   Q_EMIT file_changed();
 }
 

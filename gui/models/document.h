@@ -15,6 +15,7 @@ class Document : public QObject {
 
  public:
   explicit Document(QObject* parent = nullptr);
+  ~Document() override;
 
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] const QString& path() const { return path_; }  // empty: never saved
@@ -26,7 +27,7 @@ class Document : public QObject {
   // text that cannot be edited at that key (it does not parse) stays as it is: false.
   bool set(const std::string& key, const std::string& literal, const QString& what);
   bool reset(const std::string& key, const QString& what);  // removes the key: the default holds again
-  void replace_text(std::string text, const QString& what);
+  void replace_text(std::string text, const QString& what);  // those that follow each other are one step
 
   // Whole files. Throw model_spec::Error{io} and leave everything as it was.
   void start_new(std::string text = {});

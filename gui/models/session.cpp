@@ -68,7 +68,7 @@ void write_file(const QString& path, std::string_view bytes) {
   const bool opened = file.open(QIODevice::WriteOnly);
   if (opened) file.write(bytes.data(), static_cast<qint64>(bytes.size()));
   if (!opened || !file.commit())
-    throw model_spec::Error(model_spec::Failure::io, fmt::format("{}: cannot be written: {}", path.toStdString(), file.errorString().toStdString()));
+    throw model_spec::Error(model_spec::Failure::io, fmt::format("{}: cannot be saved: {}", path.toStdString(), file.errorString().toStdString()));
 }
 
 }  // namespace fathom::gui

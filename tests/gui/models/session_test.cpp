@@ -51,7 +51,7 @@ TEST(WriteFile, AFailureNamesTheFileAndLeavesTheOldOne) {
   try {
     write_file(path, "text");
     FAIL();
-  } catch (const model_spec::Error& e) { EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("none/x.toml"), testing::HasSubstr("cannot be written"))); }
+  } catch (const model_spec::Error& e) { EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("none/x.toml"), testing::HasSubstr("cannot be saved"))); }
   EXPECT_FALSE(QDir(folder.filePath(QStringLiteral("none"))).exists());
 }
 
