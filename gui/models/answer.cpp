@@ -44,6 +44,7 @@ std::vector<Fault> faults_of(std::string_view text, const std::string& file) {
 
 std::string Answer::nothing(PhaseName p) const {
   if (!faults.empty()) return faults.front().key.empty() ? faults.front().message : faults.front().key + ": " + faults.front().message;
+  if (!estimate) return "no answer yet";
   const auto& e = estimated(p);
   return e.reason.empty() ? std::string() : fmt::format("{} does not fit: {}", name_of(p), e.reason);
 }

@@ -6,7 +6,7 @@
 
 #include <array>
 
-#include "gui/models/figures.h"
+#include "gui/models/key_figures.h"
 #include "model_spec/version.h"
 
 namespace fathom::gui {

@@ -11,7 +11,7 @@ namespace {
 
 struct MemoryPart {
   const char* name;
-  int colour;  // there are fewer colours than parts: parts far from each other share one
+  int colour;
   Bytes (*of)(const Fit&);
   const char* what;
   bool cache = false;
@@ -34,8 +34,8 @@ constexpr std::array<MemoryPart, 9> parts{{
     {"activations", 2, memory_part<&RankMemory::activations>, "Results of operators, the most that are alive at once in a step."},
     {"index score workspace", 3, memory_part<&RankMemory::logits_workspace>,
      "Scores of the indexer before the best are picked; long batches take turns in it."},
-    {"exchange buffers", 4, memory_part<&RankMemory::communication_buffers>, "What GPUs send each other waits here."},
-    {"reserved", 6, [](const Fit& f) { return f.reserved; }, "Kept by the driver, the framework and the collective library."},
+    {"exchange buffers", 8, memory_part<&RankMemory::communication_buffers>, "What GPUs send each other waits here."},
+    {"reserved", 7, [](const Fit& f) { return f.reserved; }, "Kept by the driver, the framework and the collective library."},
 }};
 
 struct Row {
@@ -81,7 +81,7 @@ Series series_of(const MemoryPart& part, const std::array<Row, 2>& rows) {
 }
 
 Series free_of(const std::array<Row, 2>& rows) {
-  Series s{.name = "free", .look = Look::bars, .marks = {}, .colour = neutral_colour};
+  Series s{.name = "free", .look = Look::bars, .marks = {}, .colour = neutral_colour + 8};
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto& f = rows[i].e.fit;
     if (f.limit > f.needed())

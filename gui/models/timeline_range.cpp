@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "gui/models/figures.h"
+#include "gui/models/key_figures.h"
 
 namespace fathom::gui {
 namespace {

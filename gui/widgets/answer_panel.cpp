@@ -43,13 +43,13 @@ FigureTile::FigureTile(QWidget* parent) : QFrame(parent) {
   value_.setFont(scaled(font(), value_size, true));
   source_.setFont(scaled(font(), source_size, false));
   source_.setForegroundRole(QPalette::PlaceholderText);
-  label_.setWordWrap(true);
-  source_.setWordWrap(true);
   for (auto* line : {&value_, &label_, &source_}) column->addWidget(line);
   column->addStretch();
+  const auto height = [](const QLabel& line) { return QFontMetrics(line.font()).height(); };
+  setMinimumHeight(height(value_) + height(label_) + height(source_) + 18);
 }
 
-void FigureTile::show_figure(const Figure& f, const QString& explanation) {
+void FigureTile::show_figure(const KeyFigure& f, const QString& explanation) {
   key_ = text(f.key);
   value_.setText(f.unit.empty() ? text(f.value) : QStringLiteral("%1 %2").arg(text(f.value), text(f.unit)));
   label_.setText(text(f.label));
@@ -86,11 +86,11 @@ AnswerPanel::AnswerPanel(QWidget* parent) : QWidget(parent) {
   area_.layout()->setContentsMargins(0, 0, 0, 0);
   rows->addWidget(&area_);
   rows->addStretch();
-  setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Maximum);
+  setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
 }
 
 void AnswerPanel::show_answer(const SharedAnswer& answer) {
-  const auto shown = figures(*answer);
+  const auto shown = key_figures(*answer);
   while (tiles_.size() < shown.size()) {
     tiles_.push_back(new FigureTile(&area_));
     connect(tiles_.back(), &FigureTile::asked, this, &AnswerPanel::asked);

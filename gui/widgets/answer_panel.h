@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "gui/models/figures.h"
+#include "gui/models/key_figures.h"
 
 namespace fathom::gui {
 
@@ -16,7 +16,7 @@ class FigureTile : public QFrame {
 
  public:
   explicit FigureTile(QWidget* parent = nullptr);
-  void show_figure(const Figure& figure, const QString& explanation);
+  void show_figure(const KeyFigure& figure, const QString& explanation);
 
  Q_SIGNALS:
   void asked(const QString& key);

@@ -1,5 +1,6 @@
 #include "gui/widgets/chart_export.h"
 
+#include <QBuffer>
 #include <QFileInfo>
 #include <QPdfWriter>
 #include <QSaveFile>
@@ -57,6 +58,19 @@ QPixmap picture_of(Figure& figure) {
   QPixmap picture;
   figure.on_paper(figure.palette(), [&](QSize size) { picture = figure.toPixmap(size.width(), size.height(), 2); });
   return picture;
+}
+
+QByteArray picture_of(const Chart& chart, QSize size) {
+  Figure figure(nullptr);
+  figure.resize(size);
+  figure.setPalette(palette_of(Theme::light));
+  figure.set_colours(figure.palette());
+  figure.set_chart(chart);
+  QByteArray png;
+  QBuffer buffer(&png);
+  buffer.open(QIODevice::WriteOnly);
+  picture_of(figure).save(&buffer, "PNG");
+  return png;
 }
 
 bool export_figure(Figure& figure, const QString& path, QString* error) {

@@ -9,6 +9,7 @@
 #include <QFileSystemWatcher>
 #include <QMessageBox>
 #include <QMimeData>
+#include <QPushButton>
 #include <QSettings>
 #include <QStatusBar>
 
@@ -149,7 +150,7 @@ void MainWindow::notice_change() {
   QMessageBox question(QMessageBox::Question, QStringLiteral("Fathom"), QStringLiteral("%1 has changed on disk.").arg(document_.name()), QMessageBox::NoButton, this);
   question.setObjectName(QStringLiteral("changed_on_disk"));
   if (document_.modified()) question.setInformativeText(QStringLiteral("Reloading loses the changes made here; undo does not bring them back."));
-  auto* reload = question.addButton(QStringLiteral("Reload"), QMessageBox::AcceptRole);
+  const QAbstractButton* reload = question.addButton(QStringLiteral("Reload"), QMessageBox::AcceptRole);
   question.addButton(QStringLiteral("Keep mine"), QMessageBox::RejectRole);
   question.exec();
   if (question.clickedButton() == reload) told([&] { document_.open(document_.path()); });

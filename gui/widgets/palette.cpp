@@ -35,8 +35,10 @@ QPalette palette(const QColor& ground, const QColor& paper, const QColor& ink, c
 }  // namespace
 
 QColor series_colour(int index, bool dark) {
-  const auto colour = QColor::fromRgb(okabe_ito[static_cast<std::size_t>(index) % okabe_ito.size()]);
-  return dark ? colour.lighter(125) : colour;
+  const auto at = static_cast<std::size_t>(index) % (2 * okabe_ito.size());
+  const auto colour = okabe_ito[at % okabe_ito.size()];
+  if (at >= okabe_ito.size()) return between(colour, dark ? qRgb(0, 0, 0) : qRgb(255, 255, 255), 0.5);
+  return dark ? QColor::fromRgb(colour).lighter(125) : QColor::fromRgb(colour);
 }
 
 QColor heat_colour(double share) {

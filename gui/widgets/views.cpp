@@ -1,15 +1,16 @@
 #include "gui/widgets/views.h"
 
-#include <QBuffer>
 #include <QComboBox>
+#include <QTabBar>
+#include <QTimer>
 #include <QVBoxLayout>
 
 #include <algorithm>
-#include <cmath>
 
 #include "gui/models/comparison.h"
-#include "gui/models/figures.h"
+#include "gui/models/key_figures.h"
 #include "gui/models/timeline_range.h"
+#include "gui/widgets/chart_export.h"
 
 namespace fathom::gui {
 namespace {
@@ -61,8 +62,9 @@ void Views::add_charts() {
   add_chart("latency", "Latency", [this] { return latency_chart(now(), phase_); });
   auto* timeline = add_chart("timeline", "Timeline", [this] { return timeline_chart(now(), phase_); });
   connect(timeline, &ChartView::range_selected, this, &Views::show_range);
+  connect(timeline, &ChartView::range_cleared, this, &Views::draw_details);
   add_chart("roofline", "Roofline", [this] { return roofline_chart(now(), phase_); });
-  add_chart("curve", "Cost by position", [this] { return phase_ == PhaseName::prefill ? curves_.prefill : curves_.decode; });
+  add_chart("curve", "Cost", [this] { return phase_ == PhaseName::prefill ? curves_.prefill : curves_.decode; });
 }
 
 void Views::add_graph() {
@@ -70,7 +72,7 @@ void Views::add_graph() {
   block_->setAccessibleName(QStringLiteral("Block"));
   block_->setObjectName(QStringLiteral("block"));
   graph_ = new DiagramView;
-  add("graph", "Operator graph", stacked(block_, graph_), [this] { draw_graph(); });
+  add("graph", "Graph", stacked(block_, graph_), [this] { draw_graph(); });
   connect(block_, &QComboBox::activated, this, [this] { draw_graph(); });
   connect(graph_, &DiagramView::key_clicked, this, &Views::select);
   topology_ = new DiagramView;
@@ -82,8 +84,10 @@ void Views::add_sweep() {
   auto* view = new ChartView;
   view->setObjectName(QStringLiteral("sweep_chart"));
   sweep_->set_view(view);
-  add("sweep", "Sweep", sweep_, [] {});
   connect(sweep_, &SweepPanel::chart_changed, view, &ChartView::set_chart);
+  add("sweep", "Sweep", sweep_, [this] {
+    if (!sweep_->result() && answer_->estimate) sweep_->run();  // somebody looks for the first time: something to look at
+  });
 }
 
 void Views::add_tables(Document& document) {
@@ -125,8 +129,14 @@ void Views::arrange() {
   }
   first->raise();
   side->raise();
-  window_.resizeDocks({place("scenario")}, {340}, Qt::Horizontal);
-  window_.resizeDocks({first, side}, {560, 380}, Qt::Horizontal);
+  window_.resizeDocks({place("scenario")}, {330}, Qt::Horizontal);
+  window_.resizeDocks({first, side}, {570, 370}, Qt::Horizontal);
+  QTimer::singleShot(0, this, &Views::show_names);
+}
+
+// Names of tabs in full: Qt makes the tab bars, and would shorten them.
+void Views::show_names() {
+  for (auto* bar : window_.findChildren<QTabBar*>(QString(), Qt::FindDirectChildrenOnly)) bar->setElideMode(Qt::ElideNone);
 }
 
 std::vector<QDockWidget*> Views::docks() const {
@@ -199,7 +209,6 @@ void Views::draw_graph() {
 }
 
 void Views::show_range(double from, double to) {
-  if (std::isnan(from)) return draw_details();
   details_->setHtml(text(range_html(timeline_chart(now(), phase_), from, to)));
   dock(QStringLiteral("details"))->raise();
 }
@@ -221,19 +230,16 @@ void Views::draw_comparison() {
   compared_->set_table(comparison_table(all), {});
 }
 
-std::vector<std::pair<QString, QByteArray>> Views::pictures() {
+std::vector<std::pair<QString, QByteArray>> Views::pictures() const {
   std::vector<std::pair<QString, QByteArray>> out;
-  for (auto& v : views_) {
-    auto* chart = v.dock->widget()->findChild<ChartView*>();
-    if (auto* own = qobject_cast<ChartView*>(v.dock->widget())) chart = own;
-    if (!chart || v.dock->objectName() == QStringLiteral("sweep")) continue;
-    v.draw();
-    v.stale = false;
-    QByteArray png;
-    QBuffer buffer(&png);
-    buffer.open(QIODevice::WriteOnly);
-    chart->picture(720, 400).save(&buffer, "PNG");
-    out.emplace_back(v.dock->windowTitle(), png);
+  const auto add = [&](const Chart& chart) {
+    if (chart.empty.empty()) out.emplace_back(text(chart.title), picture_of(chart, {720, 420}));
+  };
+  add(memory_chart(now()));
+  for (const auto phase : {PhaseName::prefill, PhaseName::decode}) {
+    add(latency_chart(now(), phase));
+    add(roofline_chart(now(), phase));
+    add(phase == PhaseName::prefill ? curves_.prefill : curves_.decode);
   }
   return out;
 }

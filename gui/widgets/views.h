@@ -38,8 +38,8 @@ class Views : public QObject {
 
   [[nodiscard]] std::vector<QDockWidget*> docks() const;
   [[nodiscard]] QDockWidget* dock(const QString& id) const;  // null: there is none
-  // Charts and diagrams as pictures, for a report: (title, PNG).
-  [[nodiscard]] std::vector<std::pair<QString, QByteArray>> pictures();
+  // The charts of the answer for a report: (title, PNG), on white.
+  [[nodiscard]] std::vector<std::pair<QString, QByteArray>> pictures() const;
 
  private:
   // A view is drawn when it can be seen.
@@ -58,6 +58,7 @@ class Views : public QObject {
   void draw_comparison();
   void draw_details();
   void show_range(double from, double to);
+  void show_names();
   void mark_stale();
   void draw_visible();
   [[nodiscard]] const Answer& now() const { return *answer_; }

@@ -12,6 +12,7 @@
 #include <QSignalSpy>
 #include <QTemporaryDir>
 #include <QTest>
+#include <set>
 
 #include "gui/widgets/command_palette.h"
 #include "gui/widgets/screenshot.h"
@@ -182,7 +183,8 @@ TEST_F(Window, ScreenshotsOfEveryView) {
     std::set<QRgb> colours;
     for (int y = 30; y < picture.height(); y += 2)
       for (int x = 0; x < picture.width(); x += 2) colours.insert(picture.pixel(x, y));
-    if (dock->objectName() != QStringLiteral("problems")) EXPECT_GT(colours.size(), 4u) << dock->objectName().toStdString();
+    const std::size_t least = dock->objectName() == QStringLiteral("problems") ? 1 : 5;  // no problems: an empty list
+    EXPECT_GE(colours.size(), least) << dock->objectName().toStdString();
   }
   EXPECT_EQ(QImage(path("shots") + QStringLiteral("/window.png")).size(), QSize(1280, 800));
 }

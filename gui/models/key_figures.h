@@ -9,7 +9,7 @@
 
 namespace fathom::gui {
 
-struct Figure {
+struct KeyFigure {
   std::string key;                // "figure/tpot"
   std::string label, unit;        // "time per output token", "ms"
   std::string value;              // as people read it
@@ -20,7 +20,7 @@ struct Figure {
 };
 
 // Most important first; none if the scenario has faults or does not fit.
-std::vector<Figure> figures(const Answer&);
+std::vector<KeyFigure> key_figures(const Answer&);
 
 // What a key stands for as HTML of QTextDocument's kind: a figure's formula, or an operator's with all its terms. Empty: the key is unknown.
 std::string explanation(const Answer&, std::string_view key);

@@ -1,4 +1,4 @@
-#include "gui/models/figures.h"
+#include "gui/models/key_figures.h"
 
 #include <fmt/format.h>
 
@@ -19,7 +19,7 @@ class Figures {
  public:
   explicit Figures(const Answer& a) : s_(*a.scenario), e_(*a.estimate) {}
 
-  std::vector<Figure> take() {
+  std::vector<KeyFigure> take() {
     times();
     rates();
     costs();
@@ -91,10 +91,10 @@ class Figures {
 
   const Scenario& s_;
   const Estimate& e_;
-  std::vector<Figure> out_;
+  std::vector<KeyFigure> out_;
 };
 
-std::string explanation(const Figure& f) {
+std::string explanation(const KeyFigure& f) {
   auto out = fmt::format("<h3>{}: {}{}{}</h3><p>= {}</p>", escaped_html(f.label), escaped_html(f.value), f.unit.empty() ? "" : " ", f.unit,
                          escaped_html(f.symbolic));
   out += fmt::format("<p>= <code>{}</code></p>", escaped_html(f.filled));
@@ -123,13 +123,13 @@ std::string escaped_html(std::string_view text) {
   return out;
 }
 
-std::vector<Figure> figures(const Answer& a) {
+std::vector<KeyFigure> key_figures(const Answer& a) {
   if (!a.estimate || !a.estimate->feasible()) return {};
   return Figures(a).take();
 }
 
 std::string explanation(const Answer& a, std::string_view key) {
-  for (const auto& f : figures(a))
+  for (const auto& f : key_figures(a))
     if (f.key == key) return explanation(f);
   const auto found = find_operator(a, key);
   if (!found) return {};

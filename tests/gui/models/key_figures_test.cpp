@@ -1,4 +1,4 @@
-#include "gui/models/figures.h"
+#include "gui/models/key_figures.h"
 
 #include <gtest/gtest.h>
 
@@ -62,7 +62,7 @@ TEST(Figures, FormulasGiveTheirValues) {
                                    "[layout]\ntp = 8\npp = 4\nep = 8\n[workload]\nisl = 60000\n[prices]\nutilisation = 0.5\nusd_per_gpu_hour = 3\n"};
   for (const auto& toml : scenarios) {
     const auto a = answer(toml, "x.toml");
-    const auto all = figures(a);
+    const auto all = key_figures(a);
     ASSERT_GE(all.size(), 6u) << a.report.answer;
     for (const auto& f : all) EXPECT_NEAR(Expression(f.filled).value() / f.number, 1, 1e-9) << f.key << " = " << f.filled;
   }
@@ -79,7 +79,7 @@ TEST(Figures, AreThoseOfTheCommandLine) {
                                                        {"figure/output_cost", json["costs"]["output"]["usd_per_mtok"]},
                                                        {"figure/input_cost", json["costs"]["input_missed"]["usd_per_mtok"]}};
   std::size_t found = 0;
-  for (const auto& f : figures(a)) {
+  for (const auto& f : key_figures(a)) {
     const auto at = expected.find(f.key);
     if (at == expected.end()) continue;
     EXPECT_EQ(at->second.get<double>(), f.number) << f.key;
@@ -92,7 +92,7 @@ TEST(Figures, AScenarioThatDoesNotFitHasNone) {
   const auto a = answer("[layout]\ntp = 1\n", "x.toml");
   ASSERT_TRUE(a.estimate);
   EXPECT_FALSE(a.report.feasible);
-  EXPECT_TRUE(figures(a).empty());
+  EXPECT_TRUE(key_figures(a).empty());
 }
 
 TEST(Figures, KeysAreExplained) {
