@@ -228,6 +228,7 @@ bool ChartView::event(QEvent* e) {
   const bool done = QWidget::event(e);
   switch (e->type()) {
     case QEvent::Leave:
+    case QEvent::Resize:
       if (!pinned_) tip_->hide();
       [[fallthrough]];
     case QEvent::Enter:
