@@ -414,7 +414,8 @@ TEST_F(ChartViewTest, HintsOnlyWhileItHelps) {
   QEvent leave(QEvent::Leave);
   QApplication::sendEvent(&view, &leave);
   EXPECT_EQ(label("hint")->text(), "");
-  view.setFocus();
+  QEnterEvent enter({}, {}, {});
+  QApplication::sendEvent(&view, &enter);
   EXPECT_EQ(label("hint")->text(), "Wheel zooms, drag pans, double-click resets");
 }
 
