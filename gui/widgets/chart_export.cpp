@@ -5,7 +5,8 @@
 #include <QPdfWriter>
 #include <QSaveFile>
 #include <QSvgGenerator>
-#include <string_view>
+#include <algorithm>
+#include <array>
 
 #include "gui/widgets/palette.h"
 

@@ -18,7 +18,7 @@ ChartTip::ChartTip(QWidget* parent) : QLabel(parent) {
 
 void ChartTip::show_beside(const QPoint& at, const QString& text, bool pinned) {
   constexpr int away = 14, edge = 4;
-  frame_ = pinned ? QPalette::Highlight : QPalette::Mid;
+  pinned_ = pinned;
   const auto room = parentWidget()->rect().adjusted(edge, edge, -edge, -edge);
   setText(text);
   setWordWrap(false);
@@ -37,7 +37,9 @@ void ChartTip::show_beside(const QPoint& at, const QString& text, bool pinned) {
 void ChartTip::paintEvent(QPaintEvent* e) {
   QLabel::paintEvent(e);
   QPainter p(this);
-  p.setPen(palette().color(frame_));
+  auto frame = palette().color(pinned_ ? QPalette::Highlight : QPalette::ToolTipText);
+  if (!pinned_) frame.setAlphaF(0.4F);
+  p.setPen(frame);
   p.drawRect(rect().adjusted(0, 0, -1, -1));
 }
 

@@ -14,7 +14,7 @@ class ChartTip : public QLabel {
   void paintEvent(QPaintEvent*) override;
 
  private:
-  QPalette::ColorRole frame_ = QPalette::Mid;
+  bool pinned_ = false;
 };
 
 }  // namespace fathom::gui

@@ -142,7 +142,7 @@ void ChartView::release(QMouseEvent* e) {
 }
 
 void ChartView::wheel(QWheelEvent* e) {
-  tip_->setVisible(pinned_.has_value());
+  if (!pinned_) tip_->hide();
   if (rows_->isVisible() && e->position().x() < figure_->axisRect()->left()) QApplication::sendEvent(rows_, e);
 }
 
@@ -228,6 +228,7 @@ bool ChartView::event(QEvent* e) {
   const bool done = QWidget::event(e);
   switch (e->type()) {
     case QEvent::Leave:
+    case QEvent::Resize:
       if (!pinned_) tip_->hide();
       [[fallthrough]];
     case QEvent::Enter:

@@ -59,17 +59,25 @@ class ChartViewTest : public testing::Test {
     return *figure;
   }
   static QPoint pixel(const Figure& f, double x, double y) { return QPointF(f.xAxis->coordToPixel(x), f.yAxis->coordToPixel(y)).toPoint(); }
-  QColor colour_at(const QPoint& figure_pixel) { return view.grab().toImage().pixelColor(view.findChild<QCustomPlot*>()->mapTo(&view, figure_pixel)); }
+  QColor colour_at(const QPoint& figure_pixel) {
+    const auto image = view.grab().toImage();
+    return image.pixelColor(view.findChild<QCustomPlot*>()->mapTo(&view, figure_pixel) * image.devicePixelRatio());
+  }
   void wheel(const QPoint& at, int delta) {
     auto* f = view.findChild<QCustomPlot*>();
     QWheelEvent e(at, f->mapToGlobal(at), {}, {0, delta}, Qt::NoButton, Qt::NoModifier, Qt::NoScrollPhase, false);
     QApplication::sendEvent(f, &e);
   }
+  // QTest::mouseMove() moves the real pointer, which stays on the screen.
+  void move_to(const QPoint& at, Qt::MouseButtons buttons = {}, Qt::KeyboardModifiers modifiers = {}) {
+    auto* f = view.findChild<QCustomPlot*>();
+    QMouseEvent e(QEvent::MouseMove, at, f->mapToGlobal(at), Qt::NoButton, buttons, modifiers);
+    QApplication::sendEvent(f, &e);
+  }
   void drag(const QPoint& from, const QPoint& to, Qt::KeyboardModifiers modifiers = {}) {
     auto* f = view.findChild<QCustomPlot*>();
     QTest::mousePress(f, Qt::LeftButton, modifiers, from);
-    QMouseEvent move(QEvent::MouseMove, to, f->mapToGlobal(to), Qt::NoButton, Qt::LeftButton, modifiers);
-    QApplication::sendEvent(f, &move);
+    move_to(to, Qt::LeftButton, modifiers);
     QTest::mouseRelease(f, Qt::LeftButton, modifiers, to);
   }
   void click(const QPoint& at) { QTest::mouseClick(view.findChild<QCustomPlot*>(), Qt::LeftButton, {}, at); }
@@ -290,13 +298,13 @@ TEST_F(ChartViewTest, RangeOfAnotherChartIsCleared) {
 TEST_F(ChartViewTest, TipFollowsThePointerUntilPinned) {
   auto& f = show(curves());
   auto* tip = label("tip");
-  QTest::mouseMove(&f, pixel(f, 2, 2) + QPoint(6, 0));
+  move_to(pixel(f, 2, 2) + QPoint(6, 0));
   EXPECT_TRUE(tip->isVisible());
   EXPECT_EQ(tip->text(), "r two");
-  QTest::mouseMove(&f, pixel(f, 1.5, 2.9));
+  move_to(pixel(f, 1.5, 2.9));
   EXPECT_FALSE(tip->isVisible());
   click(pixel(f, 3, 3));
-  QTest::mouseMove(&f, pixel(f, 1, 1));
+  move_to(pixel(f, 1, 1));
   EXPECT_EQ(tip->text(), "r three");
   EXPECT_TRUE(view.rect().contains(tip->geometry()));
   QTest::keyClick(&view, Qt::Key_Escape);
@@ -319,9 +327,9 @@ TEST_F(ChartViewTest, TellsShortenedNamesInFull) {
   auto c = chart_of(Look::bars);
   c.y.categories[0] = "a name so long that it would leave no room at all for what the chart is about, the bars";
   auto& f = show(c);
-  QTest::mouseMove(&f, {f.axisRect()->left() - 40, f.middle_of({0, 0})->y()});
+  move_to({f.axisRect()->left() - 40, f.middle_of({0, 0})->y()});
   EXPECT_EQ(label("tip")->text().toStdString(), c.y.categories[0]);
-  QTest::mouseMove(&f, {f.axisRect()->left() - 20, f.middle_of({0, 1})->y()});
+  move_to({f.axisRect()->left() - 20, f.middle_of({0, 1})->y()});
   EXPECT_FALSE(label("tip")->isVisible());
 }
 
@@ -406,7 +414,8 @@ TEST_F(ChartViewTest, HintsOnlyWhileItHelps) {
   QEvent leave(QEvent::Leave);
   QApplication::sendEvent(&view, &leave);
   EXPECT_EQ(label("hint")->text(), "");
-  view.setFocus();
+  QEnterEvent enter({}, {}, {});
+  QApplication::sendEvent(&view, &enter);
   EXPECT_EQ(label("hint")->text(), "Wheel zooms, drag pans, double-click resets");
 }
 
