@@ -88,11 +88,15 @@ std::vector<ProfileSource> list_profiles() {
 
 HardwareProfile find_profile(const std::string& name_or_path) {
   if (is_path(name_or_path)) return read_profile(read_text_file(name_or_path), name_or_path);
+  const auto wanted = plain(name_or_path);
+  const auto all = candidates(false);
+  for (const auto& c : all)  // a built-in file is named after its profile: no other is read on the way to it
+    if (c.text.empty() ? answers_to(c, source_of(c), wanted) : plain(c.name) == wanted) return read(c, read_profile);
   std::vector<std::string> names;
   std::string known;
-  for (const auto& c : candidates(false)) {
+  for (const auto& c : all) {
     const auto source = source_of(c);
-    if (answers_to(c, source, plain(name_or_path))) return read(c, read_profile);
+    if (answers_to(c, source, wanted)) return read(c, read_profile);
     known += (known.empty() ? "" : ", ") + source.name;
     names.push_back(source.name);
     names.insert(names.end(), source.aliases.begin(), source.aliases.end());

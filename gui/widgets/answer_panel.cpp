@@ -34,6 +34,8 @@ QString sentence_of(const Answer& a) {
 
 FigureTile::FigureTile(QWidget* parent) : QFrame(parent) {
   setFrameShape(QFrame::StyledPanel);
+  setBackgroundRole(QPalette::Base);
+  setAutoFillBackground(true);
   setFocusPolicy(Qt::StrongFocus);
   setCursor(Qt::PointingHandCursor);
   setMinimumWidth(least_tile_width);

@@ -98,7 +98,7 @@ void Views::add_tables(Document& document) {
   });
   connect(operators_, &TableView::key_clicked, this, &Views::select);
   compared_ = new TableView;
-  add("comparison", "Comparison", compared_, [this] { draw_comparison(); });
+  add("comparison", "Compare", compared_, [this] { draw_comparison(); });
   details_ = new QTextBrowser;
   details_->setAccessibleName(QStringLiteral("Details"));
   add("details", "Details", details_, [this] { draw_details(); });

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""What the desktop app reports is what the command line says: the same JSON for the same scenario. And what both say of bad input."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+FATHOM, GUI = sys.argv.pop(), sys.argv.pop()  # the last word is fathom
+EXAMPLES = sorted((pathlib.Path(__file__).resolve().parents[2] / "gui/models/examples").glob("*.toml"))
+
+
+def run(*command, **environment):
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=100)
+
+
+class Report(unittest.TestCase):
+    def test_is_the_command_lines(self):
+        self.assertEqual(len(EXAMPLES), 3)
+        for scenario in EXAMPLES:
+            with tempfile.TemporaryDirectory() as folder:
+                file = f"{folder}/report.json"
+                result = run(GUI, "--report", file, str(scenario), QT_QPA_PLATFORM="offscreen")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                ours = json.loads(pathlib.Path(file).read_text())
+            theirs = json.loads(run(FATHOM, "estimate", str(scenario), "--format", "json").stdout)
+            for report in ours, theirs:
+                for setting in report["scenario"]:
+                    setting["origin"] = setting["origin"].replace(str(scenario), scenario.name)  # by name or by path
+            self.assertEqual(ours, theirs, scenario.name)
+
+    def test_without_a_display_it_says_so(self):
+        result = run(GUI, DISPLAY="", WAYLAND_DISPLAY="", QT_QPA_PLATFORM="")
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr, r"\Afathom-gui: there is no display .*\n\Z")
+
+    def test_bad_options(self):
+        for words, why in (
+            (["--theme", "pink"], "--theme: system, light or dark"),
+            (["--size", "3x"], "--size: WxH, at least 640x480"),
+            (["a.toml", "b.toml"], "one scenario at a time"),
+            (["--report", "/none/r.pdf"], "/none/r.pdf: cannot be saved"),
+            (["--report", "r.doc"], "r.doc: a report is .pdf"),
+            (["--screenshot", "/proc/none"], "/proc/none: cannot be made"),
+        ):
+            result = run(GUI, *words, QT_QPA_PLATFORM="offscreen")
+            self.assertIn(result.returncode, (2, 4), words)
+            self.assertIn(f"fathom-gui: {why}", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
