@@ -3,6 +3,7 @@
 #include <QApplication>
 #include <QBuffer>
 #include <QDir>
+#include <QElapsedTimer>
 #include <QEventLoop>
 
 #include <fmt/format.h>
@@ -20,9 +21,13 @@ void write_picture(const QPixmap& picture, const QString& path) {
   write_file(path, std::string_view(png.constData(), static_cast<std::size_t>(png.size())));
 }
 
-// Lets queued replots and layouts happen.
-void settle() {
-  for (int i = 0; i < 5; ++i) QApplication::processEvents(QEventLoop::AllEvents, 50);
+// Lets queued replots, layouts and a first sweep happen.
+void settle(const Views& views) {
+  constexpr int patience_ms = 5000;
+  QElapsedTimer timer;
+  timer.start();
+  do QApplication::processEvents(QEventLoop::AllEvents, 50);
+  while (timer.elapsed() < 50 || (views.busy() && timer.elapsed() < patience_ms));
 }
 
 }  // namespace
@@ -33,7 +38,7 @@ void show_and_wait(MainWindow& window) {
   QObject::connect(&window, &MainWindow::curved, &loop, &QEventLoop::quit);
   QTimer::singleShot(10'000, &loop, &QEventLoop::quit);
   loop.exec();
-  settle();
+  settle(window.views());
 }
 
 void take_screenshots(MainWindow& window, const QString& folder) {
@@ -42,7 +47,7 @@ void take_screenshots(MainWindow& window, const QString& folder) {
   write_picture(window.grab(), into.filePath(QStringLiteral("window.png")));
   for (auto* dock : window.views().docks()) {
     dock->raise();
-    settle();
+    settle(window.views());
     write_picture(dock->grab(), into.filePath(dock->objectName() + QStringLiteral(".png")));
   }
 }

@@ -17,6 +17,14 @@ namespace {
 
 QString text(std::string_view s) { return QString::fromUtf8(s.data(), static_cast<qsizetype>(s.size())); }
 
+// A table that says why there is none.
+Table note(const std::string& why) {
+  Table t;
+  t.fields = {{"reason", "no operators", Kind::text}};
+  t.records = {{"", {why}}};
+  return t;
+}
+
 QWidget* stacked(QWidget* top, QWidget* below) {
   auto* both = new QWidget;
   auto* rows = new QVBoxLayout(both);
@@ -94,6 +102,7 @@ void Views::add_tables(Document& document) {
   operators_ = new TableView;
   add("operators", "Operators", operators_, [this] {
     auto t = latency_table(now(), phase_);
+    if (t.table.records.empty()) t.table = note(now().nothing(phase_));
     operators_->set_table(t.table, std::move(t.keys));
   });
   connect(operators_, &TableView::key_clicked, this, &Views::select);
@@ -105,7 +114,7 @@ void Views::add_tables(Document& document) {
   source_ = new SourceView(document);
   add("source", "Text", source_, [this] { source_->show_answer(answer_); });
   problems_ = new ProblemsView;
-  add("problems", "Problems", problems_, [this] { problems_->show_answer(answer_); });
+  add("problems", "Problems", problems_, [] {});
   connect(problems_, &ProblemsView::line_chosen, this, [this](int line) {
     dock(QStringLiteral("source"))->raise();
     source_->go_to(line);
@@ -154,9 +163,10 @@ void Views::show_answer(const SharedAnswer& answer) {
   const bool had_problems = answer_ && !answer_->faults.empty();
   answer_ = answer;
   scenario_->show_answer(answer);  // also when it is hidden: its fields are the keyboard's
-  const auto problems = static_cast<int>(answer->faults.size());
+  problems_->show_answer(answer);
+  const int problems = problems_->count();
   dock(QStringLiteral("problems"))->setWindowTitle(problems == 0 ? QStringLiteral("Problems") : QStringLiteral("Problems (%1)").arg(problems));
-  if (problems > 0 && !had_problems) dock(QStringLiteral("problems"))->raise();
+  if (!answer->faults.empty() && !had_problems) dock(QStringLiteral("problems"))->raise();
   mark_stale();
 }
 

@@ -35,6 +35,7 @@ class Views : public QObject {
   void add_to_comparison(const QString& name);
   void clear_comparison();
   void arrange();  // as at the first start
+  [[nodiscard]] bool busy() const { return sweep_->is_running(); }  // something is still to be drawn
 
   [[nodiscard]] std::vector<QDockWidget*> docks() const;
   [[nodiscard]] QDockWidget* dock(const QString& id) const;  // null: there is none
