@@ -174,7 +174,7 @@ std::string text_of(const Field& f, double shown) {
 }
 
 std::vector<Setting> model_settings(const ModelSpec& m) {
-  constexpr auto origin = "the model's own";
+  constexpr auto origin = "Of the model";
   auto out = parse_settings(write_model_toml(m), "");
   for (auto& s : out) s = {"model." + s.key, s.literal, origin};
   for (std::size_t i = 0; i < m.layers.size(); ++i) out.push_back({fmt::format("model.layers.{}.repeat", i), std::to_string(m.layers[i].repeat), origin});
@@ -192,7 +192,7 @@ std::vector<Setting> values_in_force(const Answer& a) {
   auto out = a.settings;
   if (a.scenario) std::ranges::move(model_settings(a.scenario->model), std::back_inserter(out));
   if (a.estimate && a.estimate->usd_per_gpu_hour)
-    out.push_back({"prices.usd_per_gpu_hour", toml_number(*a.estimate->usd_per_gpu_hour), "typical for the machine"});
+    out.push_back({"prices.usd_per_gpu_hour", toml_number(*a.estimate->usd_per_gpu_hour), "Typical for the machine"});
   return out;
 }
 
