@@ -71,6 +71,11 @@ void fields(Io&& io, Prices& p) {
 }
 
 template <class Io>
+void phase_fields(Io&& io, Phase& p) {
+  io.integer("batch", p.batch, 0, most_ranks);
+}
+
+template <class Io>
 void top_fields(Io&& io, Scenario& s) {
   io.text("system", s.prefill.system);
   io.text("decode_system", s.decode.system);
@@ -131,9 +136,37 @@ struct ToSettings {
   }
 };
 
+// Says what may stand at each key.
+struct ToInfo {
+  std::string prefix;
+  std::vector<SettingInfo>& out;
+
+  void add(SettingInfo info, std::string_view key) const {
+    info.key = prefix + std::string(key);
+    out.push_back(std::move(info));
+  }
+  void integer(std::string_view key, std::int64_t&, std::int64_t least, std::int64_t most) const {
+    add({.kind = SettingKind::integer, .least = static_cast<double>(least), .most = static_cast<double>(most)}, key);
+  }
+  void number(std::string_view key, double&, double least, double most) const { add({.kind = SettingKind::number, .least = least, .most = most}, key); }
+  void boolean(std::string_view key, bool&) const { add({.kind = SettingKind::boolean}, key); }
+  void text(std::string_view key, std::string&) const { add({.kind = SettingKind::text}, key); }
+  void optional(std::string_view key, std::optional<double>&, double least, double most) const {
+    add({.kind = SettingKind::number, .least = least, .most = most, .optional = true}, key);
+  }
+  template <class Enum, std::size_t n>
+  void word(std::string_view key, Enum&, const std::array<std::string_view, n>& words) const {
+    add({.kind = SettingKind::word, .words = strings_of(words)}, key);
+  }
+  template <std::size_t n>
+  void dtype(std::string_view key, DType& v, const std::array<std::string_view, n>& words) const {
+    word(key, v, words);
+  }
+};
+
 void read_phase(TomlReader& in, std::string_view key, Phase& phase) {
   in.table_if_any(key, [&](TomlReader& t) {
-    phase.batch = t.integer_or("batch", phase.batch, 0, most_ranks);
+    phase_fields(FromToml{t}, phase);
     t.table_if_any("layout", [&](TomlReader& l) { fields(FromToml{l}, phase.layout); });
     t.table_if_any("policy", [&](TomlReader& p) { fields(FromToml{p}, phase.policy); });
   });
@@ -258,9 +291,7 @@ void settle_phase(const Scenario& s, Phase& phase, std::string_view system_key, 
 }
 
 void write_phase(const std::string& name, Phase phase, const Layout& given, const std::vector<Setting>& laid, std::vector<Setting>& out) {
-  out.push_back({name + ".batch", std::to_string(phase.batch), {}});
-  const auto* batch = find_setting(laid, out.back().key);
-  out.back().origin = batch ? batch->origin : std::string(built_in);
+  phase_fields(ToSettings{name + ".", laid, built_in, out}, phase);
   fields(ToSettings{name + ".layout.", laid, has_shape(given) ? derived : built_in, out}, phase.layout);
   fields(ToSettings{name + ".policy.", laid, built_in, out}, phase.policy);
 }
@@ -286,14 +317,12 @@ std::vector<Setting> written(Reading r, const std::vector<Setting>& laid) {
 
 // An unknown key is often a right one outside its table.
 Problems with_hints(const Problems& problems) {
-  Reading all{.scenario = {}, .model = {}, .prefill = {}, .decode = {}};
-  all.scenario.prices = {.usd_per_gpu_hour = 1, .utilisation = 1, .api_input_miss = 1, .api_input_hit = 1, .api_output = 1};
-  const auto known = written(all, {});
+  const auto known = scenario_keys();
   Problems out;
   for (const auto& line : problems.lines()) {
     const auto begin = line.find(": ") + 2, end = line.find(": ", begin);
     const auto last = line.substr(begin, end - begin);
-    const auto same = std::ranges::find_if(known, [&](const Setting& s) { return s.key.ends_with("." + last); });
+    const auto same = std::ranges::find_if(known, [&](const SettingInfo& s) { return s.key.ends_with("." + last); });
     const bool helps = line.find("is not a key") != std::string::npos && line.find("did you mean") == std::string::npos && same != known.end();
     const auto general = helps ? general_key(same->key) : std::string();
     out.add(helps ? fmt::format("{} (did you mean '{}'?)", line, general.empty() ? same->key : general) : line);
@@ -331,6 +360,22 @@ hardware_profiles::Calibration calibration_of(const Scenario& s, const hardware_
 }
 
 Scenario read_scenario(const std::vector<Setting>& settings) { return read(lay(settings)).scenario; }
+
+std::vector<SettingInfo> scenario_keys() {
+  std::vector<SettingInfo> out;
+  Scenario s;
+  std::string model;
+  ToInfo{"", out}.text("model.name", model);
+  top_fields(ToInfo{"", out}, s);
+  for (const std::string phase : {"prefill.", "decode."}) {
+    phase_fields(ToInfo{phase, out}, s.prefill);
+    fields(ToInfo{phase + "layout.", out}, s.prefill.layout);
+    fields(ToInfo{phase + "policy.", out}, s.prefill.policy);
+  }
+  fields(ToInfo{"workload.", out}, s.workload);
+  fields(ToInfo{"prices.", out}, s.prices);
+  return out;
+}
 
 std::vector<Setting> effective_settings(const std::vector<Setting>& settings) {
   const auto laid = lay(settings);

@@ -70,6 +70,21 @@ Scenario read_scenario(const std::vector<Setting>& settings);
 // The settings of a scenario file, in file order, with "file:line" origins. Throws Error{bad_file}, Error{io}.
 std::vector<Setting> read_settings(const std::string& path);
 std::vector<Setting> parse_settings(std::string_view toml, const std::string& file);
+// "prefill.layout.tp" -> "layout.tp", "decode_system" -> "system": the key that sets this one and others; empty if there is none.
+std::string general_key(std::string_view key);
+
+// What may stand at a key of a scenario.
+enum class SettingKind : std::uint8_t { integer, number, boolean, word, text };
+struct SettingInfo {
+  std::string key{};
+  SettingKind kind = SettingKind::text;
+  double least = 0, most = 0;        // of numbers
+  bool optional = false;             // absent means something else than any number
+  std::vector<std::string> words{};  // of a word
+};
+// Every key that effective_settings() may give, but for those below model.
+std::vector<SettingInfo> scenario_keys();
+
 // What is in force: one setting a key, the winner of each, built-in defaults included.
 std::vector<Setting> effective_settings(const std::vector<Setting>& settings);
 

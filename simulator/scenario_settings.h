@@ -9,9 +9,6 @@
 
 namespace fathom::simulator {
 
-// "prefill.layout.tp" -> "layout.tp", "decode_system" -> "system": the key that sets this one and others; empty if there is none.
-std::string general_key(std::string_view key);
-
 // The winners, in the order in which they were set. A later layer wins over an earlier one, whichever names the key more closely; in one layer
 // (a file, the environment, the flags) both stay, and the closer one counts when they are read.
 std::vector<Setting> lay(const std::vector<Setting>& settings);

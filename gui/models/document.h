@@ -5,7 +5,6 @@
 #include <QString>
 #include <QUndoStack>
 
-#include <functional>
 #include <string>
 
 namespace fathom::gui {
@@ -44,7 +43,6 @@ class Document : public QObject {
 
  private:
   class Edit;
-  bool change(const std::string& key, const QString& what, const std::function<std::string()>& edited);
   void take(std::string text, const QString& path);
   void set_text(std::string text);
 

@@ -146,6 +146,21 @@ TEST(Scenario, CacheAutoIsTheModelsOwn) {
   EXPECT_EQ(read_scenario({{"policy.cache", "\"bf16\"", "a.toml:1"}, flag("policy.cache", "\"auto\"")}).decode.policy.cache, CacheFormat::fp8);
 }
 
+TEST(Scenario, KeysSayWhatMayStandThere) {
+  const auto keys = scenario_keys();
+  const auto info = [&](std::string_view key) { return *std::ranges::find(keys, key, &SettingInfo::key); };
+  EXPECT_EQ(info("decode.policy.mtp_depth").kind, SettingKind::integer);
+  EXPECT_EQ(info("decode.policy.mtp_depth").most, 16);
+  EXPECT_EQ(info("prefill.batch").least, 0);
+  EXPECT_EQ(info("prefill.policy.overlap").words, (std::vector<std::string>{"none", "two_batch"}));
+  EXPECT_EQ(info("prices.api_output").optional, true);
+  std::vector<std::string> required, effective;
+  for (const auto& k : keys)
+    if (!k.optional) required.push_back(k.key);
+  for (const auto& s : effective_settings({})) effective.push_back(s.key);
+  EXPECT_EQ(required, effective);
+}
+
 TEST(Scenario, EffectiveSettingsReadBackTheSame) {
   const std::vector<Setting> given{flag("model", "\"deepseek-v3.2-exp\""), flag("model.index_topk", "1024"), flag("layout.ep", "64"),
                                    flag("prices.usd_per_gpu_hour", "2.5"), flag("workload.isl", "8000"),     flag("policy.overlap", "\"two_batch\"")};

@@ -1,0 +1,48 @@
+#include "gui/widgets/section.h"
+
+#include <QVBoxLayout>
+
+namespace fathom::gui {
+
+Section::Section(const QString& title, QWidget* parent)
+    : QWidget(parent), title_(title), head_(new QToolButton(this)), body_(new QWidget(this)), grid_(new QGridLayout(body_)) {
+  setObjectName(QStringLiteral("section:") + title);
+  auto bold = font();
+  bold.setBold(true);
+  head_->setFont(bold);
+  head_->setObjectName(QStringLiteral("head:") + title);
+  head_->setAccessibleName(title);
+  head_->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+  head_->setAutoRaise(true);
+  head_->setCheckable(true);
+  head_->setChecked(true);
+  head_->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(0, 0, 0, 0);
+  column->setSpacing(0);
+  column->addWidget(head_);
+  column->addWidget(body_);
+  grid_->setContentsMargins(8, 2, 2, 8);
+  grid_->setHorizontalSpacing(4);
+  grid_->setVerticalSpacing(2);
+  connect(head_, &QToolButton::toggled, this, [this] { arrange(); });
+  set_problems(0);
+  arrange();
+}
+
+void Section::set_forced_open(bool forced) {
+  forced_ = forced;
+  arrange();
+}
+
+void Section::set_problems(int count) {
+  head_->setText(count == 0 ? title_ : count == 1 ? QStringLiteral("%1 (1 problem)").arg(title_) : QStringLiteral("%1 (%2 problems)").arg(title_).arg(count));
+}
+
+void Section::arrange() {
+  const bool open = forced_ || head_->isChecked();
+  head_->setArrowType(open ? Qt::DownArrow : Qt::RightArrow);
+  body_->setVisible(open);
+}
+
+}  // namespace fathom::gui
