@@ -65,9 +65,9 @@ FileKind kind_of(const QString& path) {
 
 void write_file(const QString& path, std::string_view bytes) {
   QSaveFile file(path);
-  const bool opened = file.open(QIODevice::WriteOnly);
-  if (opened) file.write(bytes.data(), static_cast<qint64>(bytes.size()));
-  if (!opened || !file.commit())
+  const auto size = static_cast<qint64>(bytes.size());
+  const bool written = file.open(QIODevice::WriteOnly) && file.write(bytes.data(), size) == size;
+  if (!written || !file.commit())
     throw model_spec::Error(model_spec::Failure::io, fmt::format("{}: cannot be saved: {}", path.toStdString(), file.errorString().toStdString()));
 }
 

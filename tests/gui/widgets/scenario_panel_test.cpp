@@ -215,20 +215,5 @@ TEST_F(Panel, ATextThatCannotBeReadIsNotEditedHere) {
   EXPECT_TRUE(at<QLabel>("notice").isHidden());
 }
 
-TEST_F(Panel, DrawIt) {
-  const auto* folder = std::getenv("PANEL_PNG");
-  if (folder == nullptr) GTEST_SKIP();
-  for (const auto theme : {Theme::light, Theme::dark}) {
-    QApplication::setPalette(palette_of(theme));
-    for (const bool faulty : {false, true}) {
-      start(faulty ? "[workload]\nprefix = 5000\n[policy]\nmtp_depth = 40\n[decode.layout]\nep = 0\ntp = 4\n" : "system = \"h200_sxm\"\n[workload]\nisl = 8000\n[decode.policy]\noverlap = \"two_batch\"\n");
-      panel.resize(350, 1330);
-      if (faulty) type("workload.osl", "12x");
-      QTest::qWait(20);
-      panel.grab().save(QStringLiteral("%1/panel_%2_%3.png").arg(folder).arg(theme == Theme::dark ? "dark" : "light").arg(faulty));
-    }
-  }
-}
-
 }  // namespace
 }  // namespace fathom::gui
