@@ -21,11 +21,11 @@ ServiceCurve service_curve(const Scenario& s, const std::vector<Setting>& effect
   const auto& p = prefill ? s.prefill : s.decode;
   const auto profile = hardware_profiles::find_profile(p.system);
   ServiceCurve c{.name = name,
-          .phase = phase,
-          .service = published_service(phase),
-          .profile = profile,
-          .calibration = calibration_of(s, profile),
-          .usd_per_gpu_hour = price_of(s, profile)};
+                 .phase = phase,
+                 .service = published_service(phase),
+                 .profile = profile,
+                 .calibration = calibration_of(s, profile),
+                 .usd_per_gpu_hour = price_of(s, profile)};
   if (origin_of(effective, name + ".layout.ep") != "built in") c.service.layout = p.layout;
   const auto published = c.service.policy.overlap;
   c.service.policy = p.policy;

@@ -103,8 +103,7 @@ Report curve_report(const Scenario& s, const std::vector<Setting>& effective) {
     report.notes.push_back(service_note(c));
   }
   report.tables.push_back(errors_table(s, curves));
-  if (!published_curve(s.model.name, CurvePhase::decode).empty())
-    report.notes.emplace_back(published_curve_note);
+  if (!published_curve(s.model.name, CurvePhase::decode).empty()) report.notes.emplace_back(published_curve_note);
   Table csv = report.tables.front();
   csv.key = "curve";
   for (auto& r : csv.records) r.name = "prefill";

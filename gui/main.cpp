@@ -53,7 +53,8 @@ std::optional<QSize> size_from(const QString& word) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (!has_display(argc, argv)) return refuse(usage, "there is no display (DISPLAY and WAYLAND_DISPLAY are empty); the program fathom gives the same answers in a terminal");
+  if (!has_display(argc, argv))
+    return refuse(usage, "there is no display (DISPLAY and WAYLAND_DISPLAY are empty); the program fathom gives the same answers in a terminal");
   QApplication app(argc, argv);
   QApplication::setOrganizationName(QStringLiteral("fathom"));
   QApplication::setApplicationName(QStringLiteral("fathom-gui"));
@@ -65,11 +66,15 @@ int main(int argc, char** argv) {
   parser.setApplicationDescription(QStringLiteral("What serving DeepSeek-V3.2-class models costs, how fast it is and where it fits."));
   parser.addHelpOption();
   parser.addVersionOption();
-  parser.addPositionalArgument(QStringLiteral("SCENARIO"), QStringLiteral("a scenario (TOML), a model spec (TOML) or a Hugging Face config.json"), QStringLiteral("[SCENARIO]"));
-  const QCommandLineOption screenshot(QStringLiteral("screenshot"), QStringLiteral("Write a picture of the window and of each view to DIR, and end."), QStringLiteral("DIR"));
-  const QCommandLineOption report(QStringLiteral("report"), QStringLiteral("Write the report (.pdf, .html, .md, .csv, .json) to FILE, and end."), QStringLiteral("FILE"));
+  parser.addPositionalArgument(QStringLiteral("SCENARIO"), QStringLiteral("a scenario (TOML), a model spec (TOML) or a Hugging Face config.json"),
+                               QStringLiteral("[SCENARIO]"));
+  const QCommandLineOption screenshot(QStringLiteral("screenshot"), QStringLiteral("Write a picture of the window and of each view to DIR, and end."),
+                                      QStringLiteral("DIR"));
+  const QCommandLineOption report(QStringLiteral("report"), QStringLiteral("Write the report (.pdf, .html, .md, .csv, .json) to FILE, and end."),
+                                  QStringLiteral("FILE"));
   const QCommandLineOption theme(QStringLiteral("theme"), QStringLiteral("system, light or dark."), QStringLiteral("THEME"));
-  const QCommandLineOption size(QStringLiteral("size"), QStringLiteral("Size of the window for --screenshot."), QStringLiteral("WxH"), QStringLiteral("1280x800"));
+  const QCommandLineOption size(QStringLiteral("size"), QStringLiteral("Size of the window for --screenshot."), QStringLiteral("WxH"),
+                                QStringLiteral("1280x800"));
   parser.addOptions({screenshot, report, theme, size});
   parser.process(app);
 

@@ -22,7 +22,8 @@ Fault fault_of(std::string_view line, const std::string& file) {
   }
   const auto end = line.find(": ");
   const auto word = line.substr(0, end);
-  const bool is_key = end != std::string_view::npos && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") == std::string_view::npos;
+  const bool is_key =
+      end != std::string_view::npos && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") == std::string_view::npos;
   if (is_key) {
     f.key = word;
     line.remove_prefix(end + 2);
@@ -82,7 +83,8 @@ std::string operator_tip(const cli::OperatorTotal& o, Seconds step) {
                          shown(Cell{1e6 * o.total.value / o.times}, Kind::real), o.times, shown(Cell{1e6 * o.total.value}, Kind::real),
                          shown(Cell{100 * (o.total / step)}, Kind::percent));
   if (const auto& t = o.step->predicted)
-    tip += fmt::format("\nbound by {}; {} % of speed of light\nrate: {}", name_of(t->bound), shown(Cell{t->total > Seconds{} ? 100 * (t->floor / t->total) : 0}, Kind::percent), cli::source_of(*t));
+    tip += fmt::format("\nbound by {}; {} % of speed of light\nrate: {}", name_of(t->bound),
+                       shown(Cell{t->total > Seconds{} ? 100 * (t->floor / t->total) : 0}, Kind::percent), cli::source_of(*t));
   return tip;
 }
 

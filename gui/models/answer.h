@@ -27,8 +27,8 @@ struct Answer {
   std::vector<Setting> settings;     // in force, built-in defaults included, each with its origin ("built in", "derived" or "<file>:<line>")
   std::optional<Scenario> scenario;  // absent: see faults
   std::optional<Estimate> estimate;
-  Report report;                     // the same that `fathom estimate` gives
-  std::vector<Fault> faults;         // why there is no estimate
+  Report report;              // the same that `fathom estimate` gives
+  std::vector<Fault> faults;  // why there is no estimate
 
   [[nodiscard]] const Phase& phase(PhaseName p) const { return p == PhaseName::prefill ? scenario->prefill : scenario->decode; }
   [[nodiscard]] const PhaseEstimate& estimated(PhaseName p) const { return p == PhaseName::prefill ? estimate->prefill : estimate->decode; }

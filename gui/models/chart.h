@@ -10,25 +10,25 @@ namespace fathom::gui {
 struct Axis {
   std::string title;  // with its unit
   bool logarithmic = false;
-  std::vector<std::string> categories{};       // names at 0, 1, 2, ... instead of numbers, first one at the top (y) or at the left (x)
-  std::optional<double> least{}, most{};       // of the range at first; absent: what the marks take
+  std::vector<std::string> categories{};  // names at 0, 1, 2, ... instead of numbers, first one at the top (y) or at the left (x)
+  std::optional<double> least{}, most{};  // of the range at first; absent: what the marks take
 };
 
 // One thing that can be pointed at.
 struct Mark {
   double x = 0, y = 0;
-  double size = 0;   // spans: length along x, from x; cells: the value shown as a colour
-  std::string key;   // what it stands for, the same in every view; empty: nothing that other views know
-  std::string tip;   // lines shown beside the pointer
+  double size = 0;  // spans: length along x, from x; cells: the value shown as a colour
+  std::string key;  // what it stands for, the same in every view; empty: nothing that other views know
+  std::string tip;  // lines shown beside the pointer
 };
 
 enum class Look : unsigned char {
   line,    // through the marks, in order of x
   dashed,  // the same, for what others published or what is only a bound
   points,
-  bars,    // horizontal, from the end of the bar of the series before at the same category y, x long: stacked
-  spans,   // a box of length `size` from x, in row y
-  cells,   // a box around (x, y), coloured by `size`: a heat map over a regular grid
+  bars,   // horizontal, from the end of the bar of the series before at the same category y, x long: stacked
+  spans,  // a box of length `size` from x, in row y
+  cells,  // a box around (x, y), coloured by `size`: a heat map over a regular grid
 };
 
 struct Series {

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "gui/models/session.h"
+#include "gui/models/file.h"
 #include "model_spec/error.h"
 #include "simulator/scenario.h"
 

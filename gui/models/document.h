@@ -25,7 +25,7 @@ class Document : public QObject {
   // Edits, each one step to undo; edits of one key that follow each other are one. `literal` is TOML; `what` names the edit in the menu. A
   // text that cannot be edited at that key (it does not parse) stays as it is: false.
   bool set(const std::string& key, const std::string& literal, const QString& what);
-  bool reset(const std::string& key, const QString& what);  // removes the key: the default holds again
+  bool reset(const std::string& key, const QString& what);   // removes the key: the default holds again
   void replace_text(std::string text, const QString& what);  // those that follow each other are one step
 
   // Whole files. Throw model_spec::Error{io} and leave everything as it was.

@@ -13,9 +13,12 @@ namespace fathom::gui {
 namespace {
 
 constexpr std::array terms{
-    Term{"absorbed attention (MQA)", "attention on the latent cache itself: kv_b is multiplied into queries and outputs, so keys are never expanded. Cheaper for few new tokens."},
+    Term{"absorbed attention (MQA)",
+         "attention on the latent cache itself: kv_b is multiplied into queries and outputs, so keys are never expanded. Cheaper for few new tokens."},
     Term{"bound", "what limits an operator: compute (matrix units), memory (HBM), vector (other arithmetic), wire (links) or fixed (the cost of a kernel)."},
-    Term{"calibration", "measured fractions of a machine's peaks, by kind of operator. Each says where it was measured; outside the measured sizes numbers are marked with *."},
+    Term{
+        "calibration",
+        "measured fractions of a machine's peaks, by kind of operator. Each says where it was measured; outside the measured sizes numbers are marked with *."},
     Term{"chunked prefill", "a long prompt runs in steps of at most so many tokens (chunked_prefill_tokens)."},
     Term{"decode", "the phase that makes output tokens, one step a token (more with accepted drafts)."},
     Term{"dense MLA", "multi-head latent attention over all cached tokens, as DeepSeek-V3 has it: without an indexer."},
@@ -26,7 +29,8 @@ constexpr std::array terms{
     Term{"indexer", "the part of V3.2 that chooses the top-k cached tokens that attention reads (DeepSeek Sparse Attention)."},
     Term{"interval", "time between steps that finish; with pipeline stages shorter than the step itself."},
     Term{"isl, osl", "input and output tokens of a request."},
-    Term{"latent cache", "what attention keeps of a token: the compressed keys and values and the rotary part, 656 bytes a token and layer in V3.2 with an fp8 cache."},
+    Term{"latent cache",
+         "what attention keeps of a token: the compressed keys and values and the rotary part, 656 bytes a token and layer in V3.2 with an fp8 cache."},
     Term{"measured domain", "the sizes for which a rate was measured. Beyond it a number is an extrapolation, and says so."},
     Term{"MTP, nextn", "multi-token prediction: a further layer drafts tokens that the next step verifies; accepted ones save steps."},
     Term{"pp", "pipeline parallelism: stages of layers, one after the other."},
@@ -49,15 +53,17 @@ std::span<const Term> glossary() { return terms; }
 std::string help_html() {
   std::string out = "<h2>Glossary</h2><table cellpadding=\"4\">";
   for (const auto& t : terms) out += fmt::format("<tr><td><b>{}</b></td><td>{}</td></tr>", escaped_html(t.word), escaped_html(t.meaning));
-  out += "</table><h2>Formulas</h2>"
-         "<p>Time of an operator = fixed + max(compute, memory, vector, wire), where</p><ul>"
-         "<li>compute = matrix FLOPs / (peak of their arithmetic x measured fraction)</li>"
-         "<li>memory = HBM bytes, each address once / (bandwidth x measured fraction)</li>"
-         "<li>vector = other FLOPs / vector peak</li>"
-         "<li>wire = bytes that a rank sends / rate of the busiest link</li></ul>"
-         "<p>A figure's or an operator's own formula, with its values: click it, or select it and press F1.</p>"
-         "<h2>In plots</h2><p>Wheel: zoom at the pointer. Drag: pan. Double-click: all. Click a mark: its details, in every view. "
-         "Shift and drag in the timeline: sums of that range. The menu of a plot (right mouse button) hides curves, switches axes to logarithmic, copies and exports.</p>";
+  out +=
+      "</table><h2>Formulas</h2>"
+      "<p>Time of an operator = fixed + max(compute, memory, vector, wire), where</p><ul>"
+      "<li>compute = matrix FLOPs / (peak of their arithmetic x measured fraction)</li>"
+      "<li>memory = HBM bytes, each address once / (bandwidth x measured fraction)</li>"
+      "<li>vector = other FLOPs / vector peak</li>"
+      "<li>wire = bytes that a rank sends / rate of the busiest link</li></ul>"
+      "<p>A figure's or an operator's own formula, with its values: click it, or select it and press F1.</p>"
+      "<h2>In plots</h2><p>Wheel: zoom at the pointer. Drag: pan. Double-click: all. Click a mark: its details, in every view. "
+      "Shift and drag in the timeline: sums of that range. The menu of a plot (right mouse button) hides curves, switches axes to logarithmic, copies and "
+      "exports.</p>";
   return out;
 }
 
@@ -66,7 +72,8 @@ std::string about_html() {
   return fmt::format(
       "<h3>Fathom {}{}</h3>"
       "<p>What serving DeepSeek-V3.2-class models costs, how fast it is and where it fits.</p>"
-      "<p>The desktop app is under the GNU General Public License, version 3 or later, because of QCustomPlot; all else of Fathom is under the Apache License 2.0.</p>"
+      "<p>The desktop app is under the GNU General Public License, version 3 or later, because of QCustomPlot; all else of Fathom is under the Apache License "
+      "2.0.</p>"
       "<table cellpadding=\"2\"><tr><td>Qt {}</td><td>LGPL 3</td></tr><tr><td>QCustomPlot</td><td>GPL 3 or later</td></tr>"
       "<tr><td>Boost.Graph</td><td>Boost Software License 1.0</td></tr><tr><td>toml++, fmt, nlohmann/json</td><td>MIT</td></tr>"
       "<tr><td>CLI11</td><td>BSD 3-clause</td></tr></table>",

@@ -95,8 +95,8 @@ class Figures {
 };
 
 std::string explanation(const KeyFigure& f) {
-  auto out = fmt::format("<h3>{}: {}{}{}</h3><p>= {}</p>", escaped_html(f.label), escaped_html(f.value), f.unit.empty() ? "" : " ", f.unit,
-                         escaped_html(f.symbolic));
+  auto out =
+      fmt::format("<h3>{}: {}{}{}</h3><p>= {}</p>", escaped_html(f.label), escaped_html(f.value), f.unit.empty() ? "" : " ", f.unit, escaped_html(f.symbolic));
   out += fmt::format("<p>= <code>{}</code></p>", escaped_html(f.filled));
   if (!f.source.empty()) out += fmt::format("<p>Rests on rates that are {}{}.</p>", f.source, f.inside ? "" : "; some are used outside the measured domain");
   return out;

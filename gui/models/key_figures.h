@@ -10,13 +10,13 @@
 namespace fathom::gui {
 
 struct KeyFigure {
-  std::string key;                // "figure/tpot"
-  std::string label, unit;        // "time per output token", "ms"
-  std::string value;              // as people read it
-  double number = 0;              // in full
-  std::string source;             // kinds of rates that it rests on, longest time first
-  bool inside = true;             // all within what was measured
-  std::string symbolic, filled;   // the formula, and with its values: an expression of numbers, + - * / and parentheses that gives `number`
+  std::string key;               // "figure/tpot"
+  std::string label, unit;       // "time per output token", "ms"
+  std::string value;             // as people read it
+  double number = 0;             // in full
+  std::string source;            // kinds of rates that it rests on, longest time first
+  bool inside = true;            // all within what was measured
+  std::string symbolic, filled;  // the formula, and with its values: an expression of numbers, + - * / and parentheses that gives `number`
 };
 
 // Most important first; none if the scenario has faults or does not fit.

@@ -2,12 +2,12 @@
 
 #include <QDir>
 #include <QFile>
-#include <QSaveFile>
 #include <QSettings>
 #include <QStandardPaths>
 
 #include <fmt/format.h>
 
+#include "gui/models/file.h"
 #include "model_spec/error.h"
 #include "model_spec/model.h"
 
@@ -61,14 +61,6 @@ FileKind kind_of(const QString& path) {
     static_cast<void>(model_spec::find_model(path.toStdString()));
     return FileKind::model;
   } catch (const model_spec::Error&) { return FileKind::scenario; }
-}
-
-void write_file(const QString& path, std::string_view bytes) {
-  QSaveFile file(path);
-  const auto size = static_cast<qint64>(bytes.size());
-  const bool written = file.open(QIODevice::WriteOnly) && file.write(bytes.data(), size) == size;
-  if (!written || !file.commit())
-    throw model_spec::Error(model_spec::Failure::io, fmt::format("{}: cannot be saved: {}", path.toStdString(), file.errorString().toStdString()));
 }
 
 }  // namespace fathom::gui

@@ -8,7 +8,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 namespace fathom::gui {
 
@@ -40,8 +39,5 @@ void add_recent_file(const QString& path);
 enum class FileKind : unsigned char { scenario, model };
 // A model is a Hugging Face config.json or a model spec; everything else is read as a scenario, which then says what is wrong with it.
 FileKind kind_of(const QString& path);
-
-// Writes a file in one go: on failure the old one stays. Throws model_spec::Error{io} "<path>: cannot be saved: <reason>".
-void write_file(const QString& path, std::string_view bytes);
 
 }  // namespace fathom::gui

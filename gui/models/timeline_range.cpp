@@ -44,8 +44,8 @@ std::string range_html(const Chart& timeline, double from, double to) {
       out += fmt::format("<tr><td colspan=\"4\"><b>{}</b></td></tr>", index < timeline.y.categories.size() ? escaped_html(timeline.y.categories[index]) : "");
       row = sum.row;
     }
-    out += fmt::format("<tr><td>{}</td><td align=\"right\">{}</td><td align=\"right\">{:.4g}</td><td align=\"right\">{:.1f} %</td></tr>", escaped_html(sum.name),
-                       sum.spans, sum.time, 100 * sum.time / (to - from));
+    out += fmt::format("<tr><td>{}</td><td align=\"right\">{}</td><td align=\"right\">{:.4g}</td><td align=\"right\">{:.1f} %</td></tr>",
+                       escaped_html(sum.name), sum.spans, sum.time, 100 * sum.time / (to - from));
   }
   return out + "</table>";
 }

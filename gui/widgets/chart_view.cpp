@@ -117,7 +117,7 @@ void ChartView::set_selected(const QString& key) { figure_->set_selected(key.toS
 
 bool ChartView::export_to(const QString& path, QString* error) {
   if (message_->text().isEmpty()) return export_figure(*figure_, path, error);
-  *error = QStringLiteral("cannot write %1: %2").arg(path, message_->text());
+  *error = QStringLiteral("%1: cannot be saved: %2").arg(path, message_->text());
   return false;
 }
 
@@ -277,7 +277,7 @@ void ChartView::show_menu(const QPoint& global) {
   add_axis_actions(menu);
   add_series_actions(menu);
   menu->addSeparator();
-  menu->addAction(QStringLiteral("Copy as picture"), this, [this] { QApplication::clipboard()->setPixmap(picture_of(*figure_)); });
+  menu->addAction(QStringLiteral("Copy as picture"), this, [this] { QApplication::clipboard()->setImage(picture_of(*figure_)); });
   menu->addAction(QStringLiteral("Copy data (CSV)"), this, [this] { QApplication::clipboard()->setText(QString::fromStdString(to_csv(figure_->chart()))); });
   menu->addAction(QStringLiteral("Export…"), this, &ChartView::ask_and_export);
   menu->popup(global);

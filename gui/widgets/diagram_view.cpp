@@ -125,7 +125,11 @@ Picture DiagramView::picture(const QPalette& palette) const {
   const auto scene = std::make_shared<QGraphicsScene>();
   draw(*scene, diagram_, {palette, font()}, selected_node());
   const auto size = scene->sceneRect().size();
-  return {.title = QString::fromStdString(diagram_.title), .size = size, .paint = [scene, size](QPainter& p) { scene->render(&p, {{}, size}); }};
+  return {.title = QString::fromStdString(diagram_.title), .size = size, .paint = [scene, size](QPaintDevice& device) {
+            QPainter painter(&device);
+            painter.setRenderHints(QPainter::Antialiasing | QPainter::TextAntialiasing);
+            scene->render(&painter, {{}, size});
+          }};
 }
 
 bool DiagramView::export_to(const QString& path, QString* error) const {

@@ -147,7 +147,8 @@ void MainWindow::watch() {
 void MainWindow::notice_change() {
   watch();  // a file that was replaced is no longer watched
   if (!document_.changed_on_disk()) return;
-  QMessageBox question(QMessageBox::Question, QStringLiteral("Fathom"), QStringLiteral("%1 has changed on disk.").arg(document_.name()), QMessageBox::NoButton, this);
+  QMessageBox question(QMessageBox::Question, QStringLiteral("Fathom"), QStringLiteral("%1 has changed on disk.").arg(document_.name()), QMessageBox::NoButton,
+                       this);
   question.setObjectName(QStringLiteral("changed_on_disk"));
   if (document_.modified()) question.setInformativeText(QStringLiteral("Reloading loses the changes made here; undo does not bring them back."));
   const QAbstractButton* reload = question.addButton(QStringLiteral("Reload"), QMessageBox::AcceptRole);

@@ -130,7 +130,8 @@ void MainWindow::make_help_menu() {
     help->resize(760, 720);
     help->show();
   });
-  add_action(menu, QStringLiteral("&About Fathom"), {}, [this] { QMessageBox::about(this, QStringLiteral("About Fathom"), QString::fromStdString(about_html())); });
+  add_action(menu, QStringLiteral("&About Fathom"), {},
+             [this] { QMessageBox::about(this, QStringLiteral("About Fathom"), QString::fromStdString(about_html())); });
 }
 
 }  // namespace fathom::gui

@@ -1,27 +1,21 @@
 #include "gui/widgets/picture.h"
 
-#include <QDir>
+#include <QBuffer>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QMessageBox>
 #include <QPageLayout>
 #include <QPageSize>
-#include <QPainter>
 #include <QPdfWriter>
 #include <QRegularExpression>
-#include <QSaveFile>
 #include <QSvgGenerator>
+
+#include "gui/models/file.h"
 
 namespace fathom::gui {
 namespace {
 
 constexpr int screen_dpi = 96;  // Qt's other default, 72, would shrink the text of vector pictures
-
-void paint_on(QPaintDevice& device, const Picture& p) {
-  QPainter painter(&device);
-  painter.setRenderHints(QPainter::Antialiasing | QPainter::TextAntialiasing);
-  p.paint(painter);
-}
 
 void write_svg(QIODevice& file, const Picture& p) {
   QSvgGenerator svg;
@@ -30,7 +24,7 @@ void write_svg(QIODevice& file, const Picture& p) {
   svg.setSize(p.size.toSize());
   svg.setViewBox(QRectF({}, p.size));
   svg.setTitle(p.title);
-  paint_on(svg, p);
+  p.paint(svg);
 }
 
 void write_pdf(QIODevice& file, const Picture& p) {
@@ -38,7 +32,7 @@ void write_pdf(QIODevice& file, const Picture& p) {
   pdf.setTitle(p.title);
   pdf.setResolution(screen_dpi);
   pdf.setPageLayout({QPageSize(p.size * 72 / screen_dpi, QPageSize::Point, {}, QPageSize::ExactMatch), QPageLayout::Portrait, {}});
-  paint_on(pdf, p);
+  p.paint(pdf);
 }
 
 }  // namespace
@@ -48,7 +42,7 @@ QImage image_of(const Picture& p) {
   QImage image((p.size * scale).toSize(), QImage::Format_ARGB32_Premultiplied);
   image.setDevicePixelRatio(scale);
   image.fill(Qt::transparent);
-  paint_on(image, p);
+  p.paint(image);
   return image;
 }
 
@@ -58,19 +52,14 @@ bool write_picture(const Picture& p, const QString& path, QString* error) {
     return false;
   }
   const auto ending = QFileInfo(path).suffix().toLower();
-  if (ending != QLatin1String("png") && ending != QLatin1String("svg") && ending != QLatin1String("pdf")) {
-    *error = QStringLiteral("%1: pictures are written as .png, .svg or .pdf").arg(QDir::toNativeSeparators(path));
-    return false;
-  }
-  QSaveFile file(path);
-  if (file.open(QIODevice::WriteOnly)) {
-    if (ending == QLatin1String("png")) image_of(p).save(&file, "PNG");
-    else if (ending == QLatin1String("svg")) write_svg(file, p);
-    else write_pdf(file, p);
-  }
-  if (file.isOpen() && file.commit()) return true;
-  *error = QStringLiteral("Cannot write %1: %2").arg(QDir::toNativeSeparators(path), file.errorString());
-  return false;
+  QByteArray bytes;
+  QBuffer buffer(&bytes);
+  buffer.open(QIODevice::WriteOnly);
+  if (ending == QLatin1String("png")) image_of(p).save(&buffer, "PNG");
+  else if (ending == QLatin1String("svg")) write_svg(buffer, p);
+  else if (ending == QLatin1String("pdf")) write_pdf(buffer, p);
+  else return *error = QStringLiteral("%1: a picture is .png, .svg or .pdf").arg(path), false;
+  return try_to_write_file(path, {bytes.constData(), static_cast<std::size_t>(bytes.size())}, error);
 }
 
 QString ask_for_picture(QWidget* parent, const QString& title) {

@@ -7,7 +7,7 @@
 
 #include <functional>
 
-class QPainter;
+class QPaintDevice;
 class QWidget;
 
 namespace fathom::gui {
@@ -16,7 +16,7 @@ namespace fathom::gui {
 struct Picture {
   QString title;
   QSizeF size;
-  std::function<void(QPainter&)> paint;
+  std::function<void(QPaintDevice&)> paint;
 };
 
 QImage image_of(const Picture&);  // two pixels for one

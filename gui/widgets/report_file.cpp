@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "gui/models/file.h"
 #include "gui/models/report_html.h"
-#include "gui/models/session.h"
 #include "model_spec/error.h"
 
 namespace fathom::gui {

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "gui/models/file.h"
 #include "model_spec/error.h"
 
 namespace fathom::gui {

@@ -2,13 +2,11 @@
 
 #include <QApplication>
 #include <QClipboard>
-#include <QDir>
 #include <QFileDialog>
 #include <QHeaderView>
 #include <QLineEdit>
 #include <QMenu>
 #include <QProxyStyle>
-#include <QSaveFile>
 #include <QScrollBar>
 #include <QShortcut>
 #include <QTableView>
@@ -16,6 +14,7 @@
 
 #include <algorithm>
 
+#include "gui/models/file.h"
 #include "gui/widgets/picture.h"
 
 namespace fathom::gui {
@@ -174,11 +173,7 @@ QString TableView::selected_text() const {
 }
 
 bool TableView::export_csv(const QString& path, QString* error) const {
-  QSaveFile file(path);
-  const auto csv = simulator::to_csv({.answer = {}, .tables = {model_.table()}, .notes = {}, .csv = {}});
-  if (file.open(QIODevice::WriteOnly) && file.write(csv.data(), static_cast<qint64>(csv.size())) >= 0 && file.commit()) return true;
-  *error = QStringLiteral("Cannot write %1: %2").arg(QDir::toNativeSeparators(path), file.errorString());
-  return false;
+  return try_to_write_file(path, simulator::to_csv({.answer = {}, .tables = {model_.table()}, .notes = {}, .csv = {}}), error);
 }
 
 void TableView::ask_and_export() {

@@ -34,7 +34,7 @@ class Views : public QObject {
   void select(const QString& key);  // in every view; empty: nothing
   void add_to_comparison(const QString& name);
   void clear_comparison();
-  void arrange();  // as at the first start
+  void arrange();                                                   // as at the first start
   [[nodiscard]] bool busy() const { return sweep_->is_running(); }  // something is still to be drawn
 
   [[nodiscard]] std::vector<QDockWidget*> docks() const;

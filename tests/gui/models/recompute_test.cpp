@@ -24,7 +24,8 @@ TEST(Recompute, TheNewestQuestionWins) {
   std::vector<std::string> answers;
   std::int64_t curves = 0;
   QObject::connect(&recompute, &Recompute::answered, [&](const SharedAnswer& a) { answers.push_back(std::to_string(a->scenario->workload.isl)); });
-  QObject::connect(&recompute, &Recompute::curved, [&](const SharedAnswer& a, const Curves& c) { curves += c.decode.empty.empty() ? a->scenario->workload.isl : 0; });
+  QObject::connect(&recompute, &Recompute::curved,
+                   [&](const SharedAnswer& a, const Curves& c) { curves += c.decode.empty.empty() ? a->scenario->workload.isl : 0; });
   for (int isl = 1000; isl <= 1100; ++isl) recompute.ask("[workload]\nisl = " + std::to_string(isl) + "\n", "x.toml");
   EXPECT_TRUE(recompute.busy());
   EXPECT_TRUE(until([&] { return curves > 0; }));

@@ -1,12 +1,10 @@
 #include "gui/models/session.h"
 
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
-#include <QDir>
-#include <QFile>
 #include <QTemporaryDir>
 
-#include "model_spec/error.h"
+#include "gui/models/file.h"
 
 namespace fathom::gui {
 namespace {
@@ -43,16 +41,6 @@ TEST(Session, ADroppedFileIsAModelOrAScenario) {
   EXPECT_EQ(kind_of(scenario), FileKind::scenario);
   EXPECT_EQ(kind_of(QStringLiteral("config.json")), FileKind::model);
   EXPECT_EQ(kind_of(QStringLiteral("model_spec/specs/deepseek-v3.2.toml")), FileKind::model);
-}
-
-TEST(WriteFile, AFailureNamesTheFileAndLeavesTheOldOne) {
-  const QTemporaryDir folder;
-  const auto path = folder.filePath(QStringLiteral("none/x.toml"));
-  try {
-    write_file(path, "text");
-    FAIL();
-  } catch (const model_spec::Error& e) { EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("none/x.toml"), testing::HasSubstr("cannot be saved"))); }
-  EXPECT_FALSE(QDir(folder.filePath(QStringLiteral("none"))).exists());
 }
 
 }  // namespace

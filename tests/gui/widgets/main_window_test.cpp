@@ -6,15 +6,16 @@
 #include <QDropEvent>
 #include <QElapsedTimer>
 #include <QFile>
+#include <QMenuBar>
 #include <QMessageBox>
 #include <QMimeData>
-#include <QMenuBar>
 #include <QPushButton>
 #include <QSignalSpy>
 #include <QTemporaryDir>
 #include <QTest>
 #include <set>
 
+#include "gui/models/file.h"
 #include "gui/widgets/command_palette.h"
 #include "gui/widgets/screenshot.h"
 #include "model_spec/error.h"
