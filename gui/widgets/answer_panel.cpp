@@ -61,6 +61,12 @@ void FigureTile::show_figure(const KeyFigure& f, const QString& explanation) {
   setObjectName(key_);
 }
 
+// F1 on a figure is about the figure, not the window's help.
+bool FigureTile::event(QEvent* event) {
+  if (event->type() == QEvent::ShortcutOverride && static_cast<QKeyEvent*>(event)->key() == Qt::Key_F1) event->accept();
+  return QFrame::event(event);
+}
+
 void FigureTile::mousePressEvent(QMouseEvent* event) {
   if (event->button() == Qt::LeftButton) Q_EMIT asked(key_);
 }

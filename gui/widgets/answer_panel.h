@@ -22,6 +22,7 @@ class FigureTile : public QFrame {
   void asked(const QString& key);
 
  protected:
+  bool event(QEvent* event) override;
   void mousePressEvent(QMouseEvent* event) override;
   void keyPressEvent(QKeyEvent* event) override;
 

@@ -36,6 +36,22 @@ class Report(unittest.TestCase):
         self.assertEqual(result.returncode, 2)
         self.assertRegex(result.stderr, r"\Afathom-gui: there is no display .*\n\Z")
 
+    def test_without_fonts_it_says_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder, "fonts.conf")
+            config.write_text(f"<fontconfig><dir>{folder}</dir><cachedir>{folder}</cachedir></fontconfig>")
+            result = run(GUI, "--report", f"{folder}/r.json", QT_QPA_PLATFORM="offscreen", FONTCONFIG_FILE=str(config))
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("fathom-gui: no fonts are installed", result.stderr)
+
+    def test_a_machine_that_is_not_known_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            scenario = pathlib.Path(folder, "s.toml")
+            scenario.write_text('system = "h900_sxm"\n')
+            result = run(GUI, "--report", f"{folder}/r.json", str(scenario), QT_QPA_PLATFORM="offscreen")
+        self.assertEqual(result.returncode, 4)
+        self.assertIn("system: there is no hardware profile 'h900_sxm' (did you mean 'h100_sxm'?)", result.stderr)
+
     def test_bad_options(self):
         for words, why in (
             (["--theme", "pink"], "--theme: system, light or dark"),
