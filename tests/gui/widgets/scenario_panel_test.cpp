@@ -6,8 +6,6 @@
 #include <QTest>
 #include <QWheelEvent>
 
-#include "gui/widgets/palette.h"
-
 namespace fathom::gui {
 namespace {
 
@@ -125,6 +123,13 @@ TEST_F(Panel, AFaultShowsAtItsFieldUntilItIsMended) {
   EXPECT_EQ(at<QToolButton>("head:Workload").text(), "Workload");
 }
 
+TEST_F(Panel, WhatAnEarlierTextSetIsForgottenEvenWithoutAnAnswer) {
+  start("system = \"h200_sxm\"\n[workload]\nisl = 8000\n");
+  start("system = \"h20_sxm\"\n[workload]\nosl = 0\n");
+  EXPECT_EQ(at("workload.isl").text(), "4000");
+  EXPECT_EQ(at<QComboBox>("decode_system").currentText(), "h20_sxm");
+}
+
 TEST_F(Panel, WordsAreChosen) {
   auto& overlap = at<QComboBox>("decode.policy.overlap");
   overlap.setFocus();
@@ -206,6 +211,18 @@ TEST_F(Panel, TheSearchFindsByNameAndKey) {
   EXPECT_FALSE(at<QWidget>("editor:workload.osl").isHidden());
 }
 
+TEST_F(Panel, GroupsCloseAndOpen) {
+  auto& head = at<QToolButton>("head:Layout");
+  head.setFocus();
+  QTest::keyClick(&head, Qt::Key_Space);
+  EXPECT_FALSE(at("decode.layout.ep").isVisible());
+  at("search").setText("expert parallel");
+  EXPECT_TRUE(at("decode.layout.ep").isVisible());  // what is searched for shows
+  at("search").clear();
+  QTest::mouseClick(&head, Qt::LeftButton);
+  EXPECT_TRUE(at("decode.layout.ep").isVisible());
+}
+
 TEST_F(Panel, ATextThatCannotBeReadIsNotEditedHere) {
   start("isl = = 3\n");
   EXPECT_FALSE(at("workload.isl").isEnabled());
@@ -215,18 +232,12 @@ TEST_F(Panel, ATextThatCannotBeReadIsNotEditedHere) {
   EXPECT_TRUE(at<QLabel>("notice").isHidden());
 }
 
-TEST_F(Panel, DrawIt) {
-  const auto* folder = std::getenv("PANEL_PNG");
-  if (folder == nullptr) GTEST_SKIP();
-  for (const auto theme : {Theme::light, Theme::dark}) {
-    QApplication::setPalette(palette_of(theme));
-    for (const bool faulty : {false, true}) {
-      start(faulty ? "[workload]\nprefix = 5000\n[policy]\nmtp_depth = 40\n[decode.layout]\nep = 0\ntp = 4\n" : "system = \"h200_sxm\"\n[workload]\nisl = 8000\n[decode.policy]\noverlap = \"two_batch\"\n");
-      panel.resize(350, 1330);
-      if (faulty) type("workload.osl", "12x");
-      QTest::qWait(20);
-      panel.grab().save(QStringLiteral("%1/panel_%2_%3.png").arg(folder).arg(theme == Theme::dark ? "dark" : "light").arg(faulty));
-    }
+TEST_F(Panel, TheTabKeyGoesFromFieldToField) {
+  const QStringList expected{"prefill.layout.tp", "decode.layout.tp", "prefill.layout.dp", "decode.layout.dp"};
+  at("prefill.layout.tp").setFocus();
+  for (const auto& name : expected) {
+    EXPECT_EQ(panel.focusWidget()->objectName(), name);
+    QTest::keyClick(panel.focusWidget(), Qt::Key_Tab);
   }
 }
 
