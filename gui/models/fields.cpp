@@ -52,7 +52,8 @@ constexpr std::array rows{
 
     Row{serving, "batch", "Batch per rank", "", "Sequences per data-parallel rank; auto: prefill fills a chunk, decode takes the most that fits", 0, "auto", "",
         true},
-    Row{serving, "policy.overlap", "Overlap", "", "Exchanges hide behind a second batch", 0, "", "", true},
+    Row{serving, "prefill.policy.overlap", "Prefill overlap", "", "Exchanges of prefill hide behind a second batch"},
+    Row{serving, "decode.policy.overlap", "Decode overlap", "", "Exchanges of decode hide behind a second batch"},
     Row{serving, "policy.chunked_prefill_tokens", "Prefill chunk", "tokens", "Most new tokens that a rank works on in one step"},
     Row{serving, "policy.prefill_attention", "Prefill attention", "", "Form of sparse attention in prefill; auto: whichever does less work"},
     Row{serving, "policy.cache", "KV cache", "", "How the latent cache is stored; auto: as the model's engines do"},

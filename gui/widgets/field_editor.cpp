@@ -59,6 +59,7 @@ FieldEditor::FieldEditor(const Field& field, QWidget* parent) : QWidget(parent),
 void FieldEditor::make_quantity() {
   input_ = quantity_ = new QuantityEdit(QString::fromStdString(field_.unit), this);
   quantity_->setMinimumWidth(56);
+  if (field_.info.optional) quantity_->setPlaceholderText(QStringLiteral("not set"));
   connect(quantity_, &QLineEdit::textEdited, this, &FieldEditor::typed);
   connect(quantity_, &QLineEdit::editingFinished, this, &FieldEditor::finished);
   connect(quantity_, &QuantityEdit::abandoned, this, &FieldEditor::abandon);

@@ -66,7 +66,8 @@ QString problem_of(const std::vector<FieldEditor*>& editors) {
   QStringList lines;
   for (const auto* e : editors) {
     const auto phase = e->field().phase;
-    if (!e->problem().isEmpty()) lines << (phase ? QStringLiteral("%1: %2").arg(title_of(*phase), e->problem()) : e->problem());
+    const auto problem = e->problem();
+    if (!problem.isEmpty()) lines << (phase ? QStringLiteral("%1: %2").arg(title_of(*phase), problem) : problem.left(1).toUpper() + problem.mid(1));
   }
   return lines.join(QLatin1Char('\n'));
 }
@@ -168,7 +169,16 @@ void ScenarioPanel::offer_files() {
 void ScenarioPanel::show_answer(const SharedAnswer& answer) {
   answer_ = answer;
   if (answer_ && answer_->scenario) in_force_ = values_in_force(*answer_);
+  else forget_old_text();
   refresh();
+}
+
+// Without an answer, what an earlier text set is in force no more: the defaults are, as far as anybody can say.
+void ScenarioPanel::forget_old_text() {
+  static const auto defaults = values_in_force(gui::answer({}, {}));
+  std::erase_if(in_force_, [](const Setting& s) { return s.origin.find(':') != std::string::npos; });
+  for (const auto& s : defaults)
+    if (setting_at(in_force_, s.key) == nullptr) in_force_.push_back(s);
 }
 
 void ScenarioPanel::commit(const Field& f, const std::string& literal) {
@@ -181,7 +191,7 @@ void ScenarioPanel::commit(const Field& f, const std::string& literal) {
 void ScenarioPanel::reset(const Field& f) {
   auto keys = keys_behind(f);
   std::erase_if(keys, [&](const std::string& key) { return own(key) == nullptr; });
-  if (f.phase && keys.size() > 1) keys.pop_back();  // what is set for both phases holds again
+  if (keys.size() > 1 && keys.back() == general_key(f.info.key)) keys.pop_back();  // what is set for both phases holds again
   edit(QStringLiteral("Reset of %1").arg(title_of(f)), keys, [] {});
 }
 
@@ -254,7 +264,7 @@ const Setting* ScenarioPanel::own(const std::string& key) const { return setting
 const Setting* ScenarioPanel::value_of(const Field& f) const {
   if (const auto* s = own(shown_key(f))) return s;
   if (const auto* s = own(f.info.key)) return s;
-  if (const auto* s = f.phase ? own(keys_behind(f).back()) : nullptr) return s;
+  if (const auto* s = own(general_key(f.info.key))) return s;
   return setting_at(in_force_, shown_key(f));
 }
 

@@ -6,6 +6,7 @@
 #include <QScrollArea>
 #include <QVBoxLayout>
 #include <QWidget>
+#include <functional>
 #include <span>
 
 #include "gui/models/document.h"
@@ -48,6 +49,7 @@ class ScenarioPanel : public QWidget {
   void edit(const QString& what, const std::vector<std::string>& removed, const std::function<void()>& then);
 
   void read_document();
+  void forget_old_text();
   void refresh();
   void arrange();
   void arrange(Group&);

@@ -14,7 +14,6 @@ class Section : public QWidget {
   explicit Section(const QString& title, QWidget* parent = nullptr);
 
   [[nodiscard]] QGridLayout& grid() { return *grid_; }
-  void set_open(bool open) { head_->setChecked(open); }
   void set_forced_open(bool forced);  // while somebody searches
   void set_problems(int count);
 

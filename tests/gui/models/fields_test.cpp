@@ -67,7 +67,7 @@ TEST(Fields, SharesAreTypedAsPercent) {
 }
 
 TEST(Fields, WordsTextsAndWhatZeroMeans) {
-  const auto& overlap = field("Overlap", PhaseName::decode);
+  const auto& overlap = field("Decode overlap");
   EXPECT_EQ(literal_of(overlap, "two_batch"), Literal("\"two_batch\""));
   EXPECT_EQ(literal_of(overlap, "three_batch"), std::nullopt);
   EXPECT_EQ(typed_of(overlap, "\"none\""), "none");
@@ -98,6 +98,7 @@ TEST(Fields, KnowTheKeysThatSetThem) {
   EXPECT_THAT(keys_behind(field("KV cache")), ElementsAre("policy.cache", "prefill.policy.cache", "decode.policy.cache"));
   EXPECT_THAT(keys_behind(field("System")), ElementsAre("system"));
   EXPECT_THAT(keys_behind(field("Decode system")), ElementsAre("decode_system"));
+  EXPECT_THAT(keys_behind(field("Decode overlap")), ElementsAre("decode.policy.overlap", "policy.overlap"));
   EXPECT_EQ(shown_key(field("KV cache")), "decode.policy.cache");
   EXPECT_EQ(shown_key(field("Prefill chunk")), "prefill.policy.chunked_prefill_tokens");
 }
@@ -105,7 +106,7 @@ TEST(Fields, KnowTheKeysThatSetThem) {
 TEST(Fields, SayWhatTheyTake) {
   EXPECT_EQ(range_of(field("Draft tokens")), "0 to 16");
   EXPECT_EQ(range_of(field("Memory to fill")), "0.1% to 100%");
-  EXPECT_EQ(range_of(field("Overlap", PhaseName::prefill)), "none, two_batch");
+  EXPECT_EQ(range_of(field("Prefill overlap")), "none, two_batch");
   EXPECT_EQ(range_of(field("Model")), "");
 }
 

@@ -6,8 +6,6 @@
 #include <QTest>
 #include <QWheelEvent>
 
-#include "gui/widgets/palette.h"
-
 namespace fathom::gui {
 namespace {
 
@@ -125,6 +123,13 @@ TEST_F(Panel, AFaultShowsAtItsFieldUntilItIsMended) {
   EXPECT_EQ(at<QToolButton>("head:Workload").text(), "Workload");
 }
 
+TEST_F(Panel, WhatAnEarlierTextSetIsForgottenEvenWithoutAnAnswer) {
+  start("system = \"h200_sxm\"\n[workload]\nisl = 8000\n");
+  start("system = \"h20_sxm\"\n[workload]\nosl = 0\n");
+  EXPECT_EQ(at("workload.isl").text(), "4000");
+  EXPECT_EQ(at<QComboBox>("decode_system").currentText(), "h20_sxm");
+}
+
 TEST_F(Panel, WordsAreChosen) {
   auto& overlap = at<QComboBox>("decode.policy.overlap");
   overlap.setFocus();
@@ -206,6 +211,18 @@ TEST_F(Panel, TheSearchFindsByNameAndKey) {
   EXPECT_FALSE(at<QWidget>("editor:workload.osl").isHidden());
 }
 
+TEST_F(Panel, GroupsCloseAndOpen) {
+  auto& head = at<QToolButton>("head:Layout");
+  head.setFocus();
+  QTest::keyClick(&head, Qt::Key_Space);
+  EXPECT_FALSE(at("decode.layout.ep").isVisible());
+  at("search").setText("expert parallel");
+  EXPECT_TRUE(at("decode.layout.ep").isVisible());  // what is searched for shows
+  at("search").clear();
+  QTest::mouseClick(&head, Qt::LeftButton);
+  EXPECT_TRUE(at("decode.layout.ep").isVisible());
+}
+
 TEST_F(Panel, ATextThatCannotBeReadIsNotEditedHere) {
   start("isl = = 3\n");
   EXPECT_FALSE(at("workload.isl").isEnabled());
@@ -213,6 +230,15 @@ TEST_F(Panel, ATextThatCannotBeReadIsNotEditedHere) {
   start("");
   EXPECT_TRUE(at("workload.isl").isEnabled());
   EXPECT_TRUE(at<QLabel>("notice").isHidden());
+}
+
+TEST_F(Panel, TheTabKeyGoesFromFieldToField) {
+  const QStringList expected{"prefill.layout.tp", "decode.layout.tp", "prefill.layout.dp", "decode.layout.dp"};
+  at("prefill.layout.tp").setFocus();
+  for (const auto& name : expected) {
+    EXPECT_EQ(panel.focusWidget()->objectName(), name);
+    QTest::keyClick(panel.focusWidget(), Qt::Key_Tab);
+  }
 }
 
 }  // namespace
