@@ -173,7 +173,9 @@ void MainWindow::keep() {
   } catch (const model_spec::Error& e) { statusBar()->showMessage(QStringLiteral("Autosave: %1").arg(QString::fromUtf8(e.what()))); }
 }
 
-void MainWindow::write_report(const QString& path) { write_report_file(path, *answer_, views_.pictures()); }
+void MainWindow::write_report(const QString& path) {
+  write_report_file(path, *answer_, [this] { return views_.pictures(); });
+}
 
 void MainWindow::set_theme(Theme theme) {
   QApplication::setPalette(palette_of(theme));

@@ -15,8 +15,6 @@
 namespace fathom::gui {
 namespace {
 
-using Pictures = std::vector<std::pair<QString, QByteArray>>;
-
 std::string html(const Answer& answer, const Pictures& pictures) {
   std::vector<std::pair<std::string, std::string>> figures;
   for (const auto& [title, png] : pictures) figures.emplace_back(title.toStdString(), "data:image/png;base64," + png.toBase64().toStdString());
@@ -41,11 +39,11 @@ std::string pdf(const std::string& page) {
 
 }  // namespace
 
-void write_report_file(const QString& path, const Answer& answer, const Pictures& pictures) {
+void write_report_file(const QString& path, const Answer& answer, const std::function<Pictures()>& pictures) {
   if (!answer.faults.empty()) throw model_spec::Error(model_spec::Failure::usage, "nothing to report: " + answer.nothing(PhaseName::decode));
   const auto suffix = QFileInfo(path).suffix().toLower();
-  if (suffix == QStringLiteral("html")) write_file(path, html(answer, pictures));
-  else if (suffix == QStringLiteral("pdf")) write_file(path, pdf(html(answer, pictures)));
+  if (suffix == QStringLiteral("html")) write_file(path, html(answer, pictures()));
+  else if (suffix == QStringLiteral("pdf")) write_file(path, pdf(html(answer, pictures())));
   else if (suffix == QStringLiteral("md")) write_file(path, to_markdown(answer.report));
   else if (suffix == QStringLiteral("csv")) write_file(path, to_csv(answer.report));
   else if (suffix == QStringLiteral("json")) write_file(path, to_json(answer.report));

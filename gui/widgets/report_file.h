@@ -4,6 +4,7 @@
 #include <QByteArray>
 #include <QString>
 
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -11,8 +12,10 @@
 
 namespace fathom::gui {
 
-// HTML, PDF, Markdown, CSV or JSON by the suffix of `path`; pictures: (title, PNG), for HTML and PDF. Throws model_spec::Error{io}, and
+using Pictures = std::vector<std::pair<QString, QByteArray>>;  // (title, PNG)
+
+// HTML, PDF, Markdown, CSV or JSON by the suffix of `path`; `pictures` is asked for HTML and PDF only. Throws model_spec::Error{io}, and
 // Error{usage} for another suffix.
-void write_report_file(const QString& path, const Answer& answer, const std::vector<std::pair<QString, QByteArray>>& pictures);
+void write_report_file(const QString& path, const Answer& answer, const std::function<Pictures()>& pictures);
 
 }  // namespace fathom::gui
