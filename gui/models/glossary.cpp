@@ -6,7 +6,7 @@
 
 #include <array>
 
-#include "gui/models/key_figures.h"
+#include "gui/models/html.h"
 #include "model_spec/version.h"
 
 namespace fathom::gui {

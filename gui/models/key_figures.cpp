@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "gui/models/html.h"
+
 namespace fathom::gui {
 namespace {
 
@@ -116,12 +118,6 @@ std::string explanation(const Table& t) {
 }
 
 }  // namespace
-
-std::string escaped_html(std::string_view text) {
-  std::string out;
-  for (const char c : text) out += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : std::string(1, c);
-  return out;
-}
 
 std::vector<KeyFigure> key_figures(const Answer& a) {
   if (!a.estimate || !a.estimate->feasible()) return {};

@@ -25,6 +25,4 @@ std::vector<KeyFigure> key_figures(const Answer&);
 // What a key stands for as HTML of QTextDocument's kind: a figure's formula, or an operator's with all its terms. Empty: the key is unknown.
 std::string explanation(const Answer&, std::string_view key);
 
-std::string escaped_html(std::string_view text);
-
 }  // namespace fathom::gui

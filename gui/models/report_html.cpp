@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "gui/models/html.h"
 #include "gui/models/metrics.h"
 
 namespace fathom::gui {
@@ -21,28 +22,17 @@ table { border-collapse: collapse }
 tr { page-break-inside: avoid }
 th { padding: 3px 10px; border-bottom: 1px solid #767c85; background-color: #f3f4f6; text-align: left; vertical-align: bottom }
 td { padding: 3px 10px; border-bottom: 1px solid #e2e5e9; vertical-align: top }
-img { max-width: 100% }
 li { margin-bottom: 2px }
 )";
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  return out;
-}
+constexpr int picture_width = 620;  // of an A4 page's 642 pixels between margins of 2 cm
 
-std::string heading(std::string_view text) { return fmt::format("<h2>{}</h2>\n", escaped(text)); }
+std::string heading(std::string_view text) { return fmt::format("<h2>{}</h2>\n", escaped_html(text)); }
 
 // Attributes, not CSS: QTextDocument does not align cells by style.
 std::string line_html(const std::vector<std::string>& cells, const std::vector<bool>& right, std::string_view tag) {
   std::string out = "<tr>";
-  for (std::size_t c = 0; c < cells.size(); ++c) out += fmt::format("<{}{}>{}</{}>", tag, right[c] ? " align=\"right\"" : "", escaped(cells[c]), tag);
+  for (std::size_t c = 0; c < cells.size(); ++c) out += fmt::format("<{}{}>{}</{}>", tag, right[c] ? " align=\"right\"" : "", escaped_html(cells[c]), tag);
   return out + "</tr>\n";
 }
 
@@ -65,7 +55,7 @@ Table titled(Table t, std::string title) {
 std::string list_html(std::string_view title, const std::vector<std::string>& items) {
   if (items.empty()) return {};
   auto out = heading(title) + "<ul>\n";
-  for (const auto& item : items) out += fmt::format("<li>{}</li>\n", escaped(item));
+  for (const auto& item : items) out += fmt::format("<li>{}</li>\n", escaped_html(item));
   return out + "</ul>\n";
 }
 
@@ -79,10 +69,31 @@ Table main_figures(const Answer& a) {
   return t;
 }
 
+// A figure bears its title.
 std::string figures_html(const std::vector<std::pair<std::string, std::string>>& figures) {
   std::string out;
-  for (const auto& [title, source] : figures) out += heading(title) + fmt::format("<p><img src=\"{}\" alt=\"{}\"></p>\n", escaped(source), escaped(title));
+  for (const auto& [title, source] : figures)
+    out += fmt::format("<p><img src=\"{}\" alt=\"{}\" width=\"{}\"></p>\n", escaped_html(source), escaped_html(title), picture_width);
   return out;
+}
+
+// Where the measured fractions of the peaks come from: each source once, with the kinds of operators that rest on it.
+Table rates_table(const hardware_profiles::Calibration& c) {
+  Table t{.key = "rates",
+          .title = fmt::format("Rates of {} and their sources", c.name),
+          .form = Form::rows,
+          .fields = {{"families", "operators", Kind::text}, {"from", "from", Kind::text}, {"source", "source", Kind::text}},
+          .records = {}};
+  const auto all = cli::efficiency_table(c);
+  const auto field = [&](std::string_view key) { return static_cast<std::size_t>(std::ranges::find(all.fields, key, &TableField::key) - all.fields.begin()); };
+  const auto family = field("family"), type = field("arithmetic"), from = field("rate_from"), source = field("source");
+  for (const auto& r : all.records) {
+    const auto name = fmt::format("{} {}", shown(r.cells[family], Kind::text), shown(r.cells[type], Kind::text));
+    const auto same = std::ranges::find_if(t.records, [&](const Record& o) { return o.cells[1] == r.cells[from] && o.cells[2] == r.cells[source]; });
+    if (same == t.records.end()) t.records.push_back({"", {name, r.cells[from], r.cells[source]}});
+    else std::get<std::string>(same->cells[0]) += ", " + name;
+  }
+  return t;
 }
 
 // Phases on machines of one kind share its tables.
@@ -94,7 +105,7 @@ std::string sources_html(const Scenario& s) {
     const auto profile = hardware_profiles::find_profile(system);
     const auto calibration = calibration_of(s, profile);
     out += table_html(titled(cli::profile_table(profile), fmt::format("Every number of {} and its source", profile.name)));
-    out += table_html(cli::efficiency_table(calibration));
+    out += table_html(rates_table(calibration));
   }
   return out;
 }
@@ -106,7 +117,7 @@ std::string faults_html(const Answer& a) {
 }
 
 std::string estimate_html(const Answer& a, const std::vector<std::pair<std::string, std::string>>& figures) {
-  auto out = fmt::format("<p class=\"{}\">{}</p>\n", a.report.feasible ? "answer" : "refused", escaped(a.report.answer));
+  auto out = fmt::format("<p class=\"{}\">{}</p>\n", a.report.feasible ? "answer" : "refused", escaped_html(a.report.answer));
   out += table_html(main_figures(a)) + figures_html(figures);
   for (const auto& t : a.report.tables)
     if (!t.machines_only) out += table_html(t.title.empty() ? titled(t, "Both phases") : t);
@@ -118,7 +129,7 @@ std::string estimate_html(const Answer& a, const std::vector<std::pair<std::stri
 }  // namespace
 
 std::string report_html(const Answer& a, const std::vector<std::pair<std::string, std::string>>& figures) {
-  const auto title = escaped("Fathom: " + (a.scenario ? a.scenario->model.name : "a scenario"));
+  const auto title = escaped_html("Fathom: " + (a.scenario ? a.scenario->model.name : "a scenario"));
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<h1>{}</h1>\n"
       "{}</body>\n</html>\n",

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "gui/models/key_figures.h"
+#include "gui/models/html.h"
 
 namespace fathom::gui {
 namespace {

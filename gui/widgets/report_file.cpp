@@ -5,6 +5,7 @@
 #include <QPageSize>
 #include <QPdfWriter>
 #include <QTextDocument>
+#include <QTextOption>
 
 #include <fmt/format.h>
 
@@ -27,10 +28,13 @@ std::string pdf(const std::string& page) {
   buffer.open(QIODevice::WriteOnly);
   QPdfWriter writer(&buffer);
   writer.setPageSize(QPageSize(QPageSize::A4));
-  writer.setPageMargins({15, 15, 15, 15}, QPageLayout::Millimeter);
+  writer.setPageMargins({});  // QTextDocument leaves 2 cm on each side
   writer.setTitle(QStringLiteral("Fathom report"));
   QTextDocument document;
+  QTextOption words;
+  words.setWrapMode(QTextOption::WordWrap);  // or narrow columns would cut names
   document.setDefaultFont(QFont(QStringLiteral("Sans Serif"), 9));
+  document.setDefaultTextOption(words);
   document.setHtml(QString::fromStdString(page));
   document.print(&writer);
   buffer.close();

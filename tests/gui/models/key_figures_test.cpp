@@ -1,5 +1,7 @@
 #include "gui/models/key_figures.h"
 
+#include "gui/models/html.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>

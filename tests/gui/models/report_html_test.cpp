@@ -31,7 +31,7 @@ TEST(ReportHtml, HoldsTheStepsTheAssumptionsAndTheSources) {
   const auto a = answer("decode_system = \"h20_sxm\"\n[workload]\nisl = 8000\n", "x.toml");
   const auto html = report_html(a, {});
   for (const auto* part : {"Prefill step by operator", "Decode step by operator", "% SoL", "workload.isl", "x.toml:3", "built in", "of h800_sxm and its source",
-                           "of h20_sxm and its source", "hbm_GBps", "calibration h800_sxm", "calibration h20_sxm", "DeepGEMM FP8"})
+                           "of h20_sxm and its source", "hbm_GBps", "Rates of h800_sxm", "Rates of h20_sxm", "DeepGEMM FP8"})
     EXPECT_TRUE(has(html, part)) << part;
 }
 
@@ -44,7 +44,7 @@ TEST(ReportHtml, EscapesEveryTextAndNeedsNothingFromElsewhere) {
   EXPECT_TRUE(has(html, "a &lt; b &amp; c"));
   EXPECT_TRUE(has(html, "&lt;script&gt;"));
   EXPECT_TRUE(has(html, "<title>Fathom: &lt;model&gt;</title>"));
-  EXPECT_TRUE(has(html, R"(<img src="data:image/png;base64,AA&quot;x" alt="Memory &lt;GB&gt;">)"));
+  EXPECT_TRUE(has(html, R"(<img src="data:image/png;base64,AA&quot;x" alt="Memory &lt;GB&gt;" width="620">)"));
   for (const auto* wrong : {"<script", "<link", "href=", "url(", "@import", "src=\"http", "<b>"}) EXPECT_FALSE(has(html, wrong)) << wrong;
   EXPECT_EQ(html, report_html(a, {{"Memory <GB>", "data:image/png;base64,AA\"x"}}));
 }
