@@ -6,6 +6,7 @@
 #include <QFileInfo>
 #include <QUndoCommand>
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include "gui/models/file.h"
@@ -18,6 +19,9 @@ namespace {
 using namespace model_spec;
 
 constexpr std::string_view short_model = "model", model_name = "model.name";
+constexpr std::string_view text_key = "text";  // of edits of the text itself; no setting has this key
+using Clock = std::chrono::steady_clock;
+constexpr auto pause = std::chrono::seconds(1);  // in typing, that ends a step
 
 std::string file_name(const QString& path) { return QFile::encodeName(path).toStdString(); }
 
@@ -36,6 +40,13 @@ std::string edited(std::string text, std::string_view key, std::string_view lite
   return edit_toml(text, key_in(text, key), literal, file);
 }
 
+// What a file holds; nothing if it cannot be read.
+std::optional<std::string> held_by(const QString& path) {
+  try {
+    return read_text_file(file_name(path));
+  } catch (const Error&) { return std::nullopt; }
+}
+
 }  // namespace
 
 // The text before and after. With a key: another edit of it joins this one.
@@ -49,8 +60,9 @@ class Document::Edit : public QUndoCommand {
   [[nodiscard]] int id() const override { return key_.empty() ? -1 : 1; }
   bool mergeWith(const QUndoCommand* next) override {
     const auto& edit = static_cast<const Edit&>(*next);
-    if (edit.key_ != key_) return false;
+    if (edit.key_ != key_ || (key_ == text_key && edit.made_ - made_ > pause)) return false;
     after_ = edit.after_;
+    made_ = edit.made_;
     setObsolete(after_ == before_);
     return true;
   }
@@ -58,6 +70,7 @@ class Document::Edit : public QUndoCommand {
  private:
   Document& document_;
   std::string before_, after_, key_;
+  Clock::time_point made_ = Clock::now();
 };
 
 Document::Document(QObject* parent) : QObject(parent) {
@@ -87,11 +100,11 @@ bool Document::reset(const std::string& key, const QString& what) {
 }
 
 void Document::replace_text(std::string text, const QString& what) {
-  if (text != text_) undo_.push(new Edit(*this, std::move(text), "text", what));
+  if (text != text_) undo_.push(new Edit(*this, std::move(text), std::string(text_key), what));
 }
 
 void Document::start_new(std::string text) {
-  on_disk_.clear();
+  on_disk_.reset();
   take(std::move(text), {});
 }
 
@@ -111,17 +124,17 @@ void Document::save(const QString& path) {
 }
 
 void Document::recover(std::string text, const QString& path) {
-  try {
-    on_disk_ = path.isEmpty() ? std::string() : read_text_file(file_name(path));
-  } catch (const Error&) { on_disk_.clear(); }  // the text is all that is left of it
+  on_disk_ = held_by(path);
   take(std::move(text), path);
   undo_.resetClean();
 }
 
-bool Document::changed_on_disk() const {
-  try {
-    return !path_.isEmpty() && read_text_file(file_name(path_)) != on_disk_;
-  } catch (const Error&) { return false; }  // gone: there is nothing to read again
+bool Document::changed_on_disk() const { return !path_.isEmpty() && held_by(path_) != on_disk_; }
+
+void Document::keep_mine() {
+  on_disk_ = held_by(path_);
+  undo_.resetClean();
+  Q_EMIT file_changed();
 }
 
 void Document::take(std::string text, const QString& path) {

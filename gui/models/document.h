@@ -5,6 +5,7 @@
 #include <QString>
 #include <QUndoStack>
 
+#include <optional>
 #include <string>
 
 namespace fathom::gui {
@@ -26,7 +27,7 @@ class Document : public QObject {
   // text that cannot be edited at that key (it does not parse) stays as it is: false.
   bool set(const std::string& key, const std::string& literal, const QString& what);
   bool reset(const std::string& key, const QString& what);   // removes the key: the default holds again
-  void replace_text(std::string text, const QString& what);  // those that follow each other are one step
+  void replace_text(std::string text, const QString& what);  // those that follow each other within a second are one step
 
   // Whole files. Throw model_spec::Error{io} and leave everything as it was.
   void start_new(std::string text = {});
@@ -34,7 +35,9 @@ class Document : public QObject {
   void save(const QString& path);
   // As start_new(), but with the path and unsaved changes of a session that ended early.
   void recover(std::string text, const QString& path);
-  // What the file holds now differs from what was opened or saved last.
+  // The file is another one now, or gone, and what is here is kept: it counts as not saved.
+  void keep_mine();
+  // What the file holds now differs from what was opened or saved last, or it is gone.
   [[nodiscard]] bool changed_on_disk() const;
 
  Q_SIGNALS:
@@ -47,7 +50,7 @@ class Document : public QObject {
   void set_text(std::string text);
 
   std::string text_;
-  std::string on_disk_;  // what the file held when we last read or wrote it
+  std::optional<std::string> on_disk_;  // what the file held when we last read or wrote it; nothing: it was gone
   QString path_;
   QUndoStack undo_;
 };

@@ -60,7 +60,7 @@ std::string help_html() {
       "<li>memory = HBM bytes, each address once / (bandwidth x measured fraction)</li>"
       "<li>vector = other FLOPs / vector peak</li>"
       "<li>wire = bytes that a rank sends / rate of the busiest link</li></ul>"
-      "<p>A figure's or an operator's own formula, with its values: click it, or select it and press F1.</p>"
+      "<p>A figure's own formula, with its values: hover over it or click it. An operator's: click it in any view; Details shows it.</p>"
       "<h2>In plots</h2><p>Wheel: zoom at the pointer. Drag: pan. Double-click: all. Click a mark: its details, in every view. "
       "Shift and drag in the timeline: sums of that range. The menu of a plot (right mouse button) hides curves, switches axes to logarithmic, copies and "
       "exports.</p>";

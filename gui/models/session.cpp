@@ -21,16 +21,21 @@ const auto recent_key = QStringLiteral("recent_files");
 
 Session::Session(QString folder) {
   if (folder.isEmpty()) folder = QStandardPaths::writableLocation(QStandardPaths::AppDataLocation);
-  QDir().mkpath(folder);
-  for (int place = 0; place < most_apps; ++place) {
-    const auto base = QStringLiteral("%1/unsaved-%2").arg(folder).arg(place);
-    auto lock = std::make_unique<QLockFile>(base + QStringLiteral(".lock"));
-    lock->setStaleLockTime(0);  // held by a process that lives, however long
-    if (!lock->tryLock()) continue;
-    lock_ = std::move(lock);
-    file_ = base + QStringLiteral(".toml");
-    return;
-  }
+  QDir dir(folder);
+  dir.mkpath(folder);
+  for (const auto& left : dir.entryList({QStringLiteral("unsaved-*.toml")}, QDir::Files, QDir::Name))
+    if (take(dir.filePath(left))) return;
+  for (int place = 0; place < most_apps; ++place)
+    if (take(dir.filePath(QStringLiteral("unsaved-%1.toml").arg(place)))) return;
+}
+
+bool Session::take(const QString& file) {
+  auto lock = std::make_unique<QLockFile>(file + QStringLiteral(".lock"));
+  lock->setStaleLockTime(0);  // held by a process that lives, however long
+  if (!lock->tryLock()) return false;
+  lock_ = std::move(lock);
+  file_ = file;
+  return true;
 }
 
 std::optional<Session::Unsaved> Session::lost() const {

@@ -13,7 +13,7 @@ namespace fathom::gui {
 
 class Session {
  public:
-  // Takes the first place in `folder` that no running app holds; empty: the user's data folder.
+  // Takes a place in `folder` that no running app holds, if possible one where something was left; empty: the user's data folder.
   explicit Session(QString folder = {});
 
   struct Unsaved {
@@ -27,6 +27,8 @@ class Session {
   void forget() const;
 
  private:
+  bool take(const QString& file);
+
   std::unique_ptr<QLockFile> lock_;
   QString file_;
 };

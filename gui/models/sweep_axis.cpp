@@ -13,11 +13,11 @@ namespace fathom::gui {
 namespace {
 
 constexpr std::array<SweepKey, 15> keys{{
+    {"decode.batch", "Decode sequences per dp rank", "1..256 x2"},
     {"workload.isl", "Input tokens", "1k..128k x2"},
     {"workload.osl", "Output tokens", "250..8k x2"},
     {"workload.prefix", "Cached prefix, tokens", "0..3.5k +500"},
     {"workload.nextn_accepted", "Accepted drafts a step", "0..1 +0.1"},
-    {"decode.batch", "Decode sequences per dp rank", "1..256 x2"},
     {"decode.layout.ep", "Decode expert parallel, GPUs", "16..256 x2"},
     {"decode.layout.tp", "Decode tensor parallel, GPUs", "1..8 x2"},
     {"prefill.batch", "Prefill sequences per dp rank", "1..16 x2"},

@@ -3,11 +3,9 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QContextMenuEvent>
-#include <QFileDialog>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMenu>
-#include <QMessageBox>
 #include <QPainter>
 #include <QScrollBar>
 #include <QStackedWidget>
@@ -17,6 +15,8 @@
 #include "gui/widgets/chart_export.h"
 #include "gui/widgets/chart_figure.h"
 #include "gui/widgets/chart_tip.h"
+#include "gui/widgets/picture.h"
+#include "gui/widgets/save_dialog.h"
 
 namespace fathom::gui {
 namespace {
@@ -31,14 +31,6 @@ QString described(const Chart& chart) {
   std::size_t marks = 0;
   for (const auto& s : chart.series) marks += s.marks.size();
   return QStringLiteral("%1 series, %2 %3").arg(chart.series.size()).arg(marks).arg(QLatin1String(marks == 1 ? "mark" : "marks"));
-}
-
-// A name for a file that every system takes.
-QString file_name_of(const std::string& title) {
-  auto name = QString::fromStdString(title).toLower();
-  for (auto& c : name)
-    if (!c.isLetterOrNumber()) c = QLatin1Char('_');
-  return name;
 }
 
 QLabel* muted_label(const char* name) {
@@ -304,21 +296,10 @@ void ChartView::add_series_actions(QMenu* menu) {
 }
 
 void ChartView::ask_and_export() {
-  const auto title = QStringLiteral("Export chart");
-  const QStringList kinds{QStringLiteral("PNG picture (*.png)"), QStringLiteral("SVG drawing (*.svg)"), QStringLiteral("PDF page (*.pdf)"),
-                          QStringLiteral("CSV data (*.csv)")};
-  auto* dialog = new QFileDialog(this, title);
-  dialog->setAttribute(Qt::WA_DeleteOnClose);
-  dialog->setAcceptMode(QFileDialog::AcceptSave);
-  dialog->setNameFilters(kinds);
-  dialog->setDefaultSuffix(QStringLiteral("png"));
-  dialog->selectFile(file_name_of(figure_->chart().title));
-  connect(dialog, &QFileDialog::filterSelected, dialog,
-          [dialog](const QString& kind) { dialog->setDefaultSuffix(kind.section(QLatin1Char('.'), 1).chopped(1)); });
-  connect(dialog, &QFileDialog::fileSelected, this, [this, title](const QString& path) {
-    if (QString error; !export_to(path, &error)) QMessageBox::warning(this, title, error);
-  });
-  dialog->open();
+  const auto path = ask_where_to_save(
+      this, QStringLiteral("Export chart"), QString::fromStdString(figure_->chart().title),
+      {QStringLiteral("PNG picture (*.png)"), QStringLiteral("SVG drawing (*.svg)"), QStringLiteral("PDF page (*.pdf)"), QStringLiteral("CSV data (*.csv)")});
+  if (QString error; !path.isEmpty() && !export_to(path, &error)) tell_failure(this, error);
 }
 
 }  // namespace fathom::gui

@@ -47,6 +47,8 @@ CommandPalette::CommandPalette(const QList<QAction*>& actions, QWidget* parent) 
   rows->setContentsMargins(8, 8, 8, 8);
   typed_.setPlaceholderText(QStringLiteral("Type a command"));
   typed_.setAccessibleName(typed_.placeholderText());
+  typed_.setObjectName(QStringLiteral("typed"));
+  list_.setObjectName(QStringLiteral("commands"));
   list_.setAccessibleName(QStringLiteral("Commands"));
   list_.setFocusPolicy(Qt::NoFocus);
   rows->addWidget(&typed_);

@@ -1,6 +1,5 @@
 #include "gui/widgets/main_window.h"
 
-#include <QActionGroup>
 #include <QApplication>
 #include <QCloseEvent>
 #include <QDragEnterEvent>
@@ -16,12 +15,13 @@
 #include "gui/models/command_line.h"
 #include "gui/models/examples.h"
 #include "gui/widgets/report_file.h"
+#include "gui/widgets/save_dialog.h"
 #include "model_spec/error.h"
 
 namespace fathom::gui {
 namespace {
 
-constexpr int keep_after_ms = 2000, message_ms = 6000;
+constexpr int keep_every_ms = 2000, change_after_ms = 200;
 constexpr int layout_version = 1;  // of saved docks: a new number forgets the old ones
 const auto scenario_filter = QStringLiteral("Scenarios and models (*.toml *.json);;All files (*)");
 
@@ -37,27 +37,29 @@ MainWindow::MainWindow(const QString& session_folder) : session_(session_folder)
   make_menus();
   connect(&document_, &Document::text_changed, this, &MainWindow::ask);
   connect(&document_, &Document::file_changed, this, &MainWindow::show_title);
-  connect(&document_.undo(), &QUndoStack::cleanChanged, this, &MainWindow::show_title);
   connect(&recompute_, &Recompute::answered, this, &MainWindow::take_answer);
   connect(&recompute_, &Recompute::curved, this, [this](const SharedAnswer&, const Curves& curves) {
     views_.show_curves(curves);
     Q_EMIT curved();
   });
-  connect(&answer_panel_, &AnswerPanel::asked, &views_, &Views::select);
-  connect(watcher_, &QFileSystemWatcher::fileChanged, this, &MainWindow::notice_change);
+  connect(&answer_panel_, &AnswerPanel::asked, &views_, &Views::explain);
+  // Programs write a file in several steps, or put another in its place: the question waits until they are done.
+  const auto changing = [this] { change_timer_.start(change_after_ms); };
+  connect(watcher_, &QFileSystemWatcher::fileChanged, this, changing);
+  connect(watcher_, &QFileSystemWatcher::directoryChanged, this, changing);
+  change_timer_.setSingleShot(true);
+  connect(&change_timer_, &QTimer::timeout, this, &MainWindow::notice_change);
   keep_timer_.setSingleShot(true);
-  keep_timer_.setInterval(keep_after_ms);
   connect(&keep_timer_, &QTimer::timeout, this, &MainWindow::keep);
   restore_layout();
   show_title();
   document_.start_new(examples().front().text);
-  if (session_.lost()) QTimer::singleShot(0, this, &MainWindow::recover);
 }
 
 void MainWindow::ask() {
   answer_panel_.show_busy(true);
   recompute_.ask(document_.text(), document_.name().toStdString());
-  keep_timer_.start();
+  if (!keep_timer_.isActive()) keep_timer_.start(keep_every_ms);
 }
 
 void MainWindow::take_answer(const SharedAnswer& answer) {
@@ -93,13 +95,24 @@ void MainWindow::start_new(const std::string& text) {
 }
 
 bool MainWindow::open(const QString& path) {
-  const auto full = QFileInfo(path).absoluteFilePath();
-  if (kind_of(full) == FileKind::model)
-    return document_.set("model.name", model_spec::toml_string(full.toStdString()), QStringLiteral("Take model %1").arg(QFileInfo(full).fileName()));
-  if (!may_discard() || !told([&] { document_.open(full); })) return false;
-  add_recent_file(full);
-  watch();
+  const bool replaces = kind_of(path) == FileKind::scenario;
+  if ((replaces && !may_discard()) || !told([&] { load(path); })) return false;
+  if (replaces) remember(document_.path());
   return true;
+}
+
+void MainWindow::load(const QString& path) {
+  const QFileInfo file(path);
+  if (kind_of(path) == FileKind::scenario) return document_.open(file.absoluteFilePath());
+  const auto literal = model_spec::toml_string(file.absoluteFilePath().toStdString());
+  if (!document_.set("model.name", literal, QStringLiteral("Take model %1").arg(file.fileName())))
+    throw model_spec::Error(model_spec::Failure::usage, "the scenario's text has to be mended before it can take a model");
+}
+
+void MainWindow::remember(const QString& path) {
+  add_recent_file(path);
+  fill_recent();
+  watch();
 }
 
 void MainWindow::choose_and_open() {
@@ -107,24 +120,30 @@ void MainWindow::choose_and_open() {
   if (!path.isEmpty()) open(path);
 }
 
-bool MainWindow::save() { return document_.path().isEmpty() ? choose_and_save() : save_as(document_.path()); }
+bool MainWindow::save() { return document_.path().isEmpty() ? choose_and_save() : may_overwrite() && save_as(document_.path()); }
 
 bool MainWindow::save_as(const QString& path) {
-  watcher_->removePaths(watcher_->files());  // what we write is no change by others
-  const bool saved = told([&] { document_.save(path); });
-  watch();
-  if (!saved) return false;
-  add_recent_file(path);
+  if (!told([&] { document_.save(path); })) return false;
+  remember(path);
   session_.forget();
   statusBar()->showMessage(QStringLiteral("Saved %1").arg(path), message_ms);
   return true;
 }
 
 bool MainWindow::choose_and_save() {
-  auto path = QFileDialog::getSaveFileName(this, QStringLiteral("Save as"), document_.path(), QStringLiteral("Scenarios (*.toml)"));
-  if (path.isEmpty()) return false;
-  if (QFileInfo(path).suffix().isEmpty()) path += QStringLiteral(".toml");
-  return save_as(path);
+  const auto path = ask_where_to_save(this, QStringLiteral("Save as"), document_.path().isEmpty() ? QStringLiteral("scenario") : document_.path(),
+                                      {QStringLiteral("Scenario (*.toml)")});
+  return !path.isEmpty() && save_as(path);
+}
+
+bool MainWindow::may_overwrite() {
+  if (!document_.changed_on_disk() || !QFileInfo::exists(document_.path())) return true;
+  QMessageBox question(QMessageBox::Warning, QStringLiteral("Fathom"), QStringLiteral("%1 has changed on disk since it was opened.").arg(document_.name()),
+                       QMessageBox::Cancel, this);
+  question.setObjectName(QStringLiteral("overwrite"));
+  const QAbstractButton* overwrite = question.addButton(QStringLiteral("Overwrite"), QMessageBox::DestructiveRole);
+  question.exec();
+  return question.clickedButton() == overwrite;
 }
 
 bool MainWindow::may_discard() {
@@ -139,30 +158,47 @@ bool MainWindow::may_discard() {
   }
 }
 
+// The folder too: a file that is put in the place of another is not watched any more.
 void MainWindow::watch() {
-  if (!watcher_->files().isEmpty()) watcher_->removePaths(watcher_->files());
-  if (!document_.path().isEmpty()) watcher_->addPath(document_.path());
+  const auto watched = watcher_->files() + watcher_->directories();
+  if (!watched.isEmpty()) watcher_->removePaths(watched);
+  if (!document_.path().isEmpty()) watcher_->addPaths({document_.path(), QFileInfo(document_.path()).path()});
 }
 
 void MainWindow::notice_change() {
-  watch();  // a file that was replaced is no longer watched
-  if (!document_.changed_on_disk()) return;
+  watch();
+  if (asking_ || !document_.changed_on_disk()) return;
+  if (!QFileInfo::exists(document_.path())) {
+    document_.keep_mine();
+    statusBar()->showMessage(QStringLiteral("%1 is gone from the disk: what is here is not saved").arg(document_.name()));
+    return;
+  }
   QMessageBox question(QMessageBox::Question, QStringLiteral("Fathom"), QStringLiteral("%1 has changed on disk.").arg(document_.name()), QMessageBox::NoButton,
                        this);
   question.setObjectName(QStringLiteral("changed_on_disk"));
   if (document_.modified()) question.setInformativeText(QStringLiteral("Reloading loses the changes made here; undo does not bring them back."));
   const QAbstractButton* reload = question.addButton(QStringLiteral("Reload"), QMessageBox::AcceptRole);
   question.addButton(QStringLiteral("Keep mine"), QMessageBox::RejectRole);
+  asking_ = true;
   question.exec();
-  if (question.clickedButton() == reload) told([&] { document_.open(document_.path()); });
+  asking_ = false;
+  if (question.clickedButton() != reload || !told([&] { document_.open(document_.path()); })) document_.keep_mine();
 }
 
-void MainWindow::recover() {
+void MainWindow::offer_recovery() {
   const auto lost = session_.lost();
   if (!lost) return;
+  const auto name = lost->path.isEmpty() ? QStringLiteral("a scenario that was never saved") : QFileInfo(lost->path).fileName();
+  QMessageBox question(QMessageBox::Question, QStringLiteral("Fathom"), QStringLiteral("Fathom ended early, with changes of %1 that were not saved.").arg(name),
+                       QMessageBox::NoButton, this);
+  question.setObjectName(QStringLiteral("recovery"));
+  const QAbstractButton* recover = question.addButton(QStringLiteral("Recover"), QMessageBox::AcceptRole);
+  const QAbstractButton* forget = question.addButton(QStringLiteral("Forget them"), QMessageBox::DestructiveRole);
+  question.exec();
+  if (question.clickedButton() == forget) return session_.forget();
+  if (question.clickedButton() != recover) return;
   document_.recover(lost->text, lost->path);
   watch();
-  statusBar()->showMessage(QStringLiteral("Recovered unsaved changes of %1 from a session that ended early").arg(document_.name()));
 }
 
 // Autosave: only while there is something to lose.
@@ -206,7 +242,8 @@ void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
 
 void MainWindow::dropEvent(QDropEvent* event) {
   event->acceptProposedAction();
-  open(event->mimeData()->urls().front().toLocalFile());
+  const auto path = event->mimeData()->urls().front().toLocalFile();
+  QTimer::singleShot(0, this, [this, path] { open(path); });  // a question would keep the other program waiting
 }
 
 }  // namespace fathom::gui

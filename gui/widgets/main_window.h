@@ -2,7 +2,6 @@
 #pragma once
 
 #include <QMainWindow>
-#include <QProgressBar>
 #include <QTimer>
 
 #include "gui/models/document.h"
@@ -12,7 +11,6 @@
 #include "gui/widgets/palette.h"
 #include "gui/widgets/views.h"
 
-class QActionGroup;
 class QFileSystemWatcher;
 class QMenu;
 
@@ -27,6 +25,7 @@ class MainWindow : public QMainWindow {
 
   // Opens a scenario, or takes a model (FileKind) into the scenario at hand. False: it could not be read, and the user was told.
   bool open(const QString& path);
+  void load(const QString& path);  // the same without a question; throws model_spec::Error
   bool save();
   bool save_as(const QString& path);
   // HTML, PDF, Markdown, CSV or JSON by the suffix. Throws model_spec::Error{io}.
@@ -36,7 +35,9 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] Document& document() { return document_; }
   [[nodiscard]] Views& views() { return views_; }
   [[nodiscard]] const SharedAnswer& answer() const { return answer_; }
-  [[nodiscard]] QString command() const;  // the `fathom` command line for what is shown
+  [[nodiscard]] QString command() const;  // the `fathom` command line for what is shown. Precondition: answer()->scenario
+  // Asks whether to go on with what a session before left when it ended early, if there is something. Before anything is opened.
+  void offer_recovery();
 
  Q_SIGNALS:
   void answered();  // everything that can be seen shows the newest answer
@@ -48,6 +49,8 @@ class MainWindow : public QMainWindow {
   void dropEvent(QDropEvent* event) override;
 
  private:
+  static constexpr int message_ms = 5000;  // in the status bar
+
   void make_menus();  // main_window_menus.cpp, as the four that follow
   void make_file_menu();
   void make_edit_menu();
@@ -57,6 +60,7 @@ class MainWindow : public QMainWindow {
   void fill_recent();
   void choose_report();
   void show_palette();
+  void show_help();
 
   void ask();
   void show_title();
@@ -67,7 +71,9 @@ class MainWindow : public QMainWindow {
   bool choose_and_save();
   void watch();  // the file of the document
   void notice_change();
-  void recover();
+  bool may_overwrite();  // asks if the file is another one than was opened
+  void remember(const QString& path);
+  void copy_command();
   void keep();
   void restore_layout();
   // Runs `work`; an Error becomes a message. False: it failed.
@@ -79,10 +85,11 @@ class MainWindow : public QMainWindow {
   AnswerPanel answer_panel_;
   Views views_;
   SharedAnswer answer_;
-  QTimer keep_timer_;
+  QTimer keep_timer_, change_timer_;
+  bool asking_ = false;  // about a change on disk
   QFileSystemWatcher* watcher_ = nullptr;
   QMenu* recent_ = nullptr;
-  QActionGroup *phases_ = nullptr, *themes_ = nullptr;
+  QTextBrowser* help_ = nullptr;
 };
 
 }  // namespace fathom::gui

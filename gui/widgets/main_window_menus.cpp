@@ -2,7 +2,6 @@
 #include <QActionGroup>
 #include <QApplication>
 #include <QClipboard>
-#include <QFileDialog>
 #include <QMenuBar>
 #include <QMessageBox>
 #include <QSettings>
@@ -13,14 +12,9 @@
 #include "gui/models/glossary.h"
 #include "gui/widgets/command_palette.h"
 #include "gui/widgets/main_window.h"
+#include "gui/widgets/save_dialog.h"
 
 namespace fathom::gui {
-namespace {
-
-constexpr int message_ms = 4000;
-
-}  // namespace
-
 QAction* MainWindow::add_action(QMenu& menu, const QString& text, const QKeySequence& keys, const std::function<void()>& run) {
   auto* action = menu.addAction(text);
   action->setShortcut(keys);
@@ -60,9 +54,16 @@ void MainWindow::fill_recent() {
 }
 
 void MainWindow::choose_report() {
-  const auto path = QFileDialog::getSaveFileName(this, QStringLiteral("Export report"), QStringLiteral("report.pdf"),
-                                                 QStringLiteral("PDF (*.pdf);;HTML (*.html);;Markdown (*.md);;CSV (*.csv);;JSON (*.json)"));
+  const auto path = ask_where_to_save(this, QStringLiteral("Export report"), QStringLiteral("report"),
+                                      {QStringLiteral("PDF (*.pdf)"), QStringLiteral("HTML page (*.html)"), QStringLiteral("Markdown (*.md)"),
+                                       QStringLiteral("CSV, one line (*.csv)"), QStringLiteral("JSON (*.json)")});
   if (!path.isEmpty() && told([&] { write_report(path); })) statusBar()->showMessage(QStringLiteral("Wrote %1").arg(path), message_ms);
+}
+
+void MainWindow::copy_command() {
+  if (!answer_->scenario) return statusBar()->showMessage(QStringLiteral("A scenario with problems has no command"), message_ms);
+  QApplication::clipboard()->setText(command());
+  statusBar()->showMessage(QStringLiteral("Copied: %1").arg(command()), message_ms);
 }
 
 void MainWindow::make_edit_menu() {
@@ -73,10 +74,7 @@ void MainWindow::make_edit_menu() {
   redo->setShortcuts({QKeySequence(QStringLiteral("Ctrl+Shift+Z")), QKeySequence(QStringLiteral("Ctrl+Y"))});
   menu.addActions({undo, redo});
   menu.addSeparator();
-  add_action(menu, QStringLiteral("Copy as command &line"), QKeySequence(QStringLiteral("Ctrl+Shift+C")), [this] {
-    QApplication::clipboard()->setText(command());
-    statusBar()->showMessage(QStringLiteral("Copied: %1").arg(command()), message_ms);
-  });
+  add_action(menu, QStringLiteral("Copy as command &line"), QKeySequence(QStringLiteral("Ctrl+Shift+C")), [this] { copy_command(); });
   add_action(menu, QStringLiteral("Add to &comparison"), QKeySequence(QStringLiteral("Ctrl+D")), [this] { views_.add_to_comparison(document_.name()); });
   add_action(menu, QStringLiteral("Clear comparison"), {}, [this] { views_.clear_comparison(); });
 }
@@ -85,8 +83,9 @@ void MainWindow::make_view_menu() {
   auto& menu = *menuBar()->addMenu(QStringLiteral("&View"));
   auto* bar = addToolBar(QStringLiteral("Phase"));
   bar->setObjectName(QStringLiteral("phase_bar"));
+  bar->setAccessibleName(QStringLiteral("Phase that the views show"));
   bar->setMovable(false);
-  phases_ = new QActionGroup(this);
+  auto* phases = new QActionGroup(this);
   for (const auto phase : {PhaseName::prefill, PhaseName::decode}) {
     const bool prefill = phase == PhaseName::prefill;
     auto* action = add_action(menu, prefill ? QStringLiteral("&Prefill") : QStringLiteral("&Decode"),
@@ -94,7 +93,7 @@ void MainWindow::make_view_menu() {
     action->setCheckable(true);
     action->setChecked(phase == views_.phase());
     action->setToolTip(QStringLiteral("Show the %1 step in the views").arg(prefill ? QStringLiteral("prefill") : QStringLiteral("decode")));
-    phases_->addAction(action);
+    phases->addAction(action);
     bar->addAction(action);
   }
   menu.addSeparator();
@@ -102,13 +101,13 @@ void MainWindow::make_view_menu() {
   for (auto* dock : views_.docks()) docks.addAction(dock->toggleViewAction());
   add_action(menu, QStringLiteral("&Reset layout"), {}, [this] { views_.arrange(); });
   auto& themes = *menu.addMenu(QStringLiteral("&Theme"));
-  themes_ = new QActionGroup(this);
+  auto* theme_group = new QActionGroup(this);
   const auto now = QSettings().value(QStringLiteral("theme"), 0).toInt();
   for (const auto& [theme, name] : {std::pair{Theme::system, "System"}, {Theme::light, "Light"}, {Theme::dark, "Dark"}}) {
     auto* action = add_action(themes, QString::fromLatin1(name), {}, [this, theme = theme] { set_theme(theme); });
     action->setCheckable(true);
     action->setChecked(static_cast<int>(theme) == now);
-    themes_->addAction(action);
+    theme_group->addAction(action);
   }
   menu.addSeparator();
   add_action(menu, QStringLiteral("&Commands…"), QKeySequence(QStringLiteral("Ctrl+K")), [this] { show_palette(); });
@@ -122,16 +121,24 @@ void MainWindow::show_palette() {
 
 void MainWindow::make_help_menu() {
   auto& menu = *menuBar()->addMenu(QStringLiteral("&Help"));
-  add_action(menu, QStringLiteral("&Glossary and formulas"), QKeySequence::HelpContents, [this] {
-    auto* help = new QTextBrowser;
-    help->setAttribute(Qt::WA_DeleteOnClose);
-    help->setWindowTitle(QStringLiteral("Fathom: glossary and formulas"));
-    help->setHtml(QString::fromStdString(help_html()));
-    help->resize(760, 720);
-    help->show();
-  });
+  add_action(menu, QStringLiteral("&Glossary and formulas"), QKeySequence::HelpContents, [this] { show_help(); });
   add_action(menu, QStringLiteral("&About Fathom"), {},
              [this] { QMessageBox::about(this, QStringLiteral("About Fathom"), QString::fromStdString(about_html())); });
+}
+
+void MainWindow::show_help() {
+  if (!help_) {
+    help_ = new QTextBrowser(this);
+    help_->setWindowFlag(Qt::Window);
+    help_->setObjectName(QStringLiteral("help"));
+    help_->setAccessibleName(QStringLiteral("Glossary and formulas"));
+    help_->setWindowTitle(QStringLiteral("Fathom: glossary and formulas"));
+    help_->setHtml(QString::fromStdString(help_html()));
+    help_->resize(760, 720);
+  }
+  help_->show();
+  help_->raise();
+  help_->activateWindow();
 }
 
 }  // namespace fathom::gui

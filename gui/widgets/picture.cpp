@@ -1,16 +1,15 @@
 #include "gui/widgets/picture.h"
 
 #include <QBuffer>
-#include <QFileDialog>
 #include <QFileInfo>
 #include <QMessageBox>
 #include <QPageLayout>
 #include <QPageSize>
 #include <QPdfWriter>
-#include <QRegularExpression>
 #include <QSvgGenerator>
 
 #include "gui/models/file.h"
+#include "gui/widgets/save_dialog.h"
 
 namespace fathom::gui {
 namespace {
@@ -63,9 +62,8 @@ bool write_picture(const Picture& p, const QString& path, QString* error) {
 }
 
 QString ask_for_picture(QWidget* parent, const QString& title) {
-  auto name = title;
-  name.replace(QRegularExpression(QStringLiteral("[^\\w.-]+")), QStringLiteral("_"));
-  return QFileDialog::getSaveFileName(parent, QStringLiteral("Export picture"), name + QLatin1String(".png"), QStringLiteral("Pictures (*.png *.svg *.pdf)"));
+  return ask_where_to_save(parent, QStringLiteral("Export picture"), title,
+                           {QStringLiteral("PNG picture (*.png)"), QStringLiteral("SVG drawing (*.svg)"), QStringLiteral("PDF page (*.pdf)")});
 }
 
 void tell_failure(QWidget* parent, const QString& error) { QMessageBox::warning(parent, QStringLiteral("Not written"), error); }

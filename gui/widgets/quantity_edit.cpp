@@ -4,12 +4,12 @@
 #include <QPainter>
 #include <QWheelEvent>
 
+#include "gui/widgets/undo_keys.h"
+
 namespace fathom::gui {
 namespace {
 
 constexpr int notch = 120, gap = 6;
-
-bool is_undo(const QKeyEvent& e) { return e.matches(QKeySequence::Undo) || e.matches(QKeySequence::Redo); }
 
 }  // namespace
 
@@ -17,11 +17,7 @@ QuantityEdit::QuantityEdit(const QString& unit, QWidget* parent) : QLineEdit(par
   if (!unit_.isEmpty()) setTextMargins(0, 0, fontMetrics().horizontalAdvance(unit_) + gap, 0);
 }
 
-bool QuantityEdit::event(QEvent* e) {
-  if (e->type() != QEvent::ShortcutOverride || !is_undo(*static_cast<QKeyEvent*>(e))) return QLineEdit::event(e);
-  e->ignore();
-  return true;
-}
+bool QuantityEdit::event(QEvent* e) { return leaves_undo(*e) || QLineEdit::event(e); }
 
 void QuantityEdit::keyPressEvent(QKeyEvent* e) {
   if (is_undo(*e)) return e->ignore();

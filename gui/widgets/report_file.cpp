@@ -44,7 +44,7 @@ std::string pdf(const std::string& page) {
 }  // namespace
 
 void write_report_file(const QString& path, const Answer& answer, const std::function<Pictures()>& pictures) {
-  if (!answer.faults.empty()) throw model_spec::Error(model_spec::Failure::usage, "nothing to report: " + answer.nothing(PhaseName::decode));
+  if (!answer.estimate) throw model_spec::Error(model_spec::Failure::bad_file, "nothing to report: " + answer.nothing(PhaseName::decode));
   const auto suffix = QFileInfo(path).suffix().toLower();
   if (suffix == QStringLiteral("html")) write_file(path, html(answer, pictures()));
   else if (suffix == QStringLiteral("pdf")) write_file(path, pdf(html(answer, pictures())));

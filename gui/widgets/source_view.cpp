@@ -3,7 +3,10 @@
 #include <QFontDatabase>
 #include <QTextBlock>
 
+#include <algorithm>
+
 #include "gui/widgets/palette.h"
+#include "gui/widgets/undo_keys.h"
 
 namespace fathom::gui {
 namespace {
@@ -22,17 +25,41 @@ SourceView::SourceView(Document& document, QWidget* parent) : QPlainTextEdit(par
   setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
   setLineWrapMode(QPlainTextEdit::NoWrap);
   setPlaceholderText(QStringLiteral("# Empty: the built-in scenario\nsystem = \"h800_sxm\"\n\n[workload]\nisl = 4000"));
+  setAcceptDrops(false);      // files are the window's
   setUndoRedoEnabled(false);  // the document's own undo holds for text and fields alike
   connect(&document_, &Document::text_changed, this, &SourceView::take_text);
-  connect(this, &QPlainTextEdit::textChanged, this, [this] { document_.replace_text(toPlainText().toStdString(), QStringLiteral("Edit text")); });
+  connect(this, &QPlainTextEdit::textChanged, this, [this] { document_.replace_text(typed_text(), QStringLiteral("Edit text")); });
   take_text();
 }
 
+bool SourceView::event(QEvent* event) { return leaves_undo(*event) || QPlainTextEdit::event(event); }
+
+void SourceView::keyPressEvent(QKeyEvent* event) {
+  if (is_undo(*event)) event->ignore();
+  else QPlainTextEdit::keyPressEvent(event);
+}
+
+// toPlainText() would make other spaces of some; line ends are those of the file.
+std::string SourceView::typed_text() const {
+  auto text = QPlainTextEdit::document()->toRawText().replace(QChar::ParagraphSeparator, u'\n');
+  if (document_.text().find("\r\n") != std::string::npos) text.replace(u'\n', QStringLiteral("\r\n"));
+  return text.toStdString();
+}
+
+// Only what differs is replaced, so that cursor and scroll bars stay.
 void SourceView::take_text() {
-  const auto text = QString::fromStdString(document_.text());
-  if (text == toPlainText()) return;
+  if (document_.text() == typed_text()) return;
+  const auto now = QPlainTextEdit::document()->toRawText().replace(QChar::ParagraphSeparator, u'\n');
+  const auto next = QString::fromStdString(document_.text()).replace(QStringLiteral("\r\n"), QStringLiteral("\n"));
+  const auto shorter = std::min(now.size(), next.size());
+  const auto same = std::mismatch(now.begin(), now.begin() + shorter, next.begin()).first - now.begin();
+  const auto most = shorter - same;
+  const auto tail = std::mismatch(now.rbegin(), now.rbegin() + most, next.rbegin()).first - now.rbegin();
   const QSignalBlocker blocker(this);
-  setPlainText(text);
+  QTextCursor cursor(QPlainTextEdit::document());
+  cursor.setPosition(static_cast<int>(same));
+  cursor.setPosition(static_cast<int>(now.size() - tail), QTextCursor::KeepAnchor);
+  cursor.insertText(next.mid(same, next.size() - same - tail));
 }
 
 void SourceView::show_answer(const SharedAnswer& answer) {
@@ -57,7 +84,9 @@ void SourceView::mark_faults() {
 }
 
 void SourceView::go_to(int line) {
-  setTextCursor(QTextCursor(QPlainTextEdit::document()->findBlockByNumber(line - 1)));
+  const auto block = QPlainTextEdit::document()->findBlockByNumber(line - 1);
+  if (!block.isValid()) return;
+  setTextCursor(QTextCursor(block));
   centerCursor();
   setFocus();
 }

@@ -17,7 +17,12 @@ class SourceView : public QPlainTextEdit {
   void show_answer(const SharedAnswer& answer);  // marks the lines at fault
   void go_to(int line);                          // from 1
 
+ protected:
+  bool event(QEvent* event) override;
+  void keyPressEvent(QKeyEvent* event) override;
+
  private:
+  [[nodiscard]] std::string typed_text() const;
   void take_text();
   void mark_faults();
 

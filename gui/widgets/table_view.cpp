@@ -2,8 +2,8 @@
 
 #include <QApplication>
 #include <QClipboard>
-#include <QFileDialog>
 #include <QHeaderView>
+#include <QLabel>
 #include <QLineEdit>
 #include <QMenu>
 #include <QProxyStyle>
@@ -16,6 +16,7 @@
 
 #include "gui/models/file.h"
 #include "gui/widgets/picture.h"
+#include "gui/widgets/save_dialog.h"
 
 namespace fathom::gui {
 namespace {
@@ -31,7 +32,7 @@ class Roomy : public QProxyStyle {
 
 }  // namespace
 
-TableView::TableView(QWidget* parent) : QWidget(parent), filter_(new QLineEdit), table_(new QTableView) {
+TableView::TableView(QWidget* parent) : QWidget(parent), reason_(new QLabel), filter_(new QLineEdit), table_(new QTableView) {
   setObjectName(QStringLiteral("table_view"));
   setAccessibleName(QStringLiteral("Table"));
   auto* layout = new QVBoxLayout(this);
@@ -39,15 +40,22 @@ TableView::TableView(QWidget* parent) : QWidget(parent), filter_(new QLineEdit),
   layout->setSpacing(4);
   layout->addWidget(filter_);
   layout->addWidget(table_);
+  layout->addWidget(reason_, 1);
+  reason_->setAlignment(Qt::AlignCenter);
+  reason_->setWordWrap(true);
+  reason_->setMargin(24);
+  reason_->setForegroundRole(QPalette::PlaceholderText);
+  reason_->hide();
   sorted_.setSourceModel(&model_);
   sorted_.setSortRole(TableModel::sort_role);
   sorted_.setSortCaseSensitivity(Qt::CaseInsensitive);
   sorted_.setFilterCaseSensitivity(Qt::CaseInsensitive);
   sorted_.setFilterKeyColumn(-1);
-  set_up();
+  set_up_filter();
+  set_up_table();
 }
 
-void TableView::set_up() {
+void TableView::set_up_filter() {
   filter_->setObjectName(QStringLiteral("table_filter"));
   filter_->setAccessibleName(QStringLiteral("Filter of the table"));
   filter_->setPlaceholderText(QStringLiteral("Filter"));
@@ -66,7 +74,9 @@ void TableView::set_up() {
     table_->setFocus();
   });
   connect(new QShortcut(QKeySequence::Copy, table_, nullptr, nullptr, Qt::WidgetShortcut), &QShortcut::activated, this, &TableView::copy);
+}
 
+void TableView::set_up_table() {
   table_->setObjectName(QStringLiteral("table"));
   table_->setModel(&sorted_);
   table_->setFrameShape(QFrame::NoFrame);
@@ -102,8 +112,16 @@ std::vector<int> TableView::widths() const {
   return out;
 }
 
+void TableView::set_empty(const QString& why) {
+  reason_->setText(why);
+  reason_->setVisible(!why.isEmpty());
+  table_->setVisible(why.isEmpty());
+  filter_->setVisible(why.isEmpty());
+}
+
 // Columns that showed all of their text go on doing so.
 void TableView::set_table(const simulator::Table& table, std::vector<std::string> keys) {
+  set_empty({});
   const auto old_headings = headings();
   const auto old = widths();
   const int scrolled = table_->verticalScrollBar()->value();
@@ -178,7 +196,7 @@ bool TableView::export_csv(const QString& path, QString* error) const {
 
 void TableView::ask_and_export() {
   const auto name = QString::fromStdString(model_.table().key) + QLatin1String(".csv");
-  const auto path = QFileDialog::getSaveFileName(this, QStringLiteral("Export table"), name, QStringLiteral("Comma-separated values (*.csv)"));
+  const auto path = ask_where_to_save(this, QStringLiteral("Export table"), name, {QStringLiteral("Comma-separated values (*.csv)")});
   QString error;
   if (!path.isEmpty() && !export_csv(path, &error)) tell_failure(this, error);
 }

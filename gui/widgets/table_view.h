@@ -6,6 +6,7 @@
 
 #include "gui/models/table_model.h"
 
+class QLabel;
 class QLineEdit;
 class QTableView;
 
@@ -19,6 +20,7 @@ class TableView : public QWidget {
 
   // keys: of the records, or none. A table with the same columns keeps their widths, the sort order and the selection.
   void set_table(const simulator::Table&, std::vector<std::string> keys);
+  void set_empty(const QString& why);  // in its place, until the next table; columns and order stay
   void set_selected(const QString& key);
   [[nodiscard]] const QString& selected() const { return selected_; }
   [[nodiscard]] QString selected_text() const;  // the selected lines with headings, tabs between cells
@@ -29,7 +31,8 @@ class TableView : public QWidget {
   void key_clicked(const QString& key);  // also when the arrow keys move to its line
 
  private:
-  void set_up();
+  void set_up_filter();
+  void set_up_table();
   void start_columns();
   void show_selected();
   void take_current(const QModelIndex&);
@@ -42,6 +45,7 @@ class TableView : public QWidget {
 
   TableModel model_;
   QSortFilterProxyModel sorted_;
+  QLabel* reason_;
   QLineEdit* filter_;
   QTableView* table_;
   QString selected_;

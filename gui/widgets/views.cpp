@@ -1,11 +1,13 @@
 #include "gui/widgets/views.h"
 
+#include <QApplication>
 #include <QComboBox>
 #include <QTabBar>
 #include <QTimer>
 #include <QVBoxLayout>
 
 #include <algorithm>
+#include <utility>
 
 #include "gui/models/comparison.h"
 #include "gui/models/key_figures.h"
@@ -16,14 +18,6 @@ namespace fathom::gui {
 namespace {
 
 QString text(std::string_view s) { return QString::fromUtf8(s.data(), static_cast<qsizetype>(s.size())); }
-
-// A table that says why there is none.
-Table note(const std::string& why) {
-  Table t;
-  t.fields = {{"reason", "no operators", Kind::text}};
-  t.records = {{"", {why}}};
-  return t;
-}
 
 QWidget* stacked(QWidget* top, QWidget* below) {
   auto* both = new QWidget;
@@ -80,10 +74,15 @@ void Views::add_graph() {
   block_->setAccessibleName(QStringLiteral("Block"));
   block_->setObjectName(QStringLiteral("block"));
   graph_ = new DiagramView;
+  graph_->setObjectName(QStringLiteral("graph_diagram"));
   add("graph", "Graph", stacked(block_, graph_), [this] { draw_graph(); });
-  connect(block_, &QComboBox::activated, this, [this] { draw_graph(); });
+  connect(block_, &QComboBox::activated, this, [this] {
+    chosen_block_ = block_->currentText();
+    draw_graph();
+  });
   connect(graph_, &DiagramView::key_clicked, this, &Views::select);
   topology_ = new DiagramView;
+  topology_->setObjectName(QStringLiteral("topology_diagram"));
   add("topology", "Topology", topology_, [this] { topology_->set_diagram(topology_diagram(now(), phase_)); });
 }
 
@@ -94,29 +93,33 @@ void Views::add_sweep() {
   sweep_->set_view(view);
   connect(sweep_, &SweepPanel::chart_changed, view, &ChartView::set_chart);
   add("sweep", "Sweep", sweep_, [this] {
-    if (!sweep_->result() && answer_->estimate) sweep_->run();  // somebody looks for the first time: something to look at
+    if (!answer_->estimate || std::exchange(swept_, true)) return;
+    sweep_->run();  // somebody looks for the first time: something to look at
   });
 }
 
 void Views::add_tables(Document& document) {
   operators_ = new TableView;
+  operators_->setObjectName(QStringLiteral("operators_table"));
   add("operators", "Operators", operators_, [this] {
     auto t = latency_table(now(), phase_);
-    if (t.table.records.empty()) t.table = note(now().nothing(phase_));
-    operators_->set_table(t.table, std::move(t.keys));
+    if (t.table.records.empty()) operators_->set_empty(text(now().nothing(phase_)));
+    else operators_->set_table(t.table, std::move(t.keys));
   });
   connect(operators_, &TableView::key_clicked, this, &Views::select);
   compared_ = new TableView;
+  compared_->setObjectName(QStringLiteral("comparison_table"));
   add("comparison", "Compare", compared_, [this] { draw_comparison(); });
   details_ = new QTextBrowser;
   details_->setAccessibleName(QStringLiteral("Details"));
+  details_->setObjectName(QStringLiteral("details_text"));
   add("details", "Details", details_, [this] { draw_details(); });
   source_ = new SourceView(document);
   add("source", "Text", source_, [this] { source_->show_answer(answer_); });
   problems_ = new ProblemsView;
   add("problems", "Problems", problems_, [] {});
   connect(problems_, &ProblemsView::line_chosen, this, [this](int line) {
-    dock(QStringLiteral("source"))->raise();
+    reveal("source");
     source_->go_to(line);
   });
 }
@@ -131,7 +134,8 @@ void Views::arrange() {
   window_.addDockWidget(Qt::BottomDockWidgetArea, first);
   window_.splitDockWidget(first, side, Qt::Horizontal);
   for (const char* id : {"latency", "timeline", "roofline", "curve", "sweep", "graph", "topology"}) window_.tabifyDockWidget(first, place(id));
-  for (const char* id : {"details", "comparison", "source", "problems"}) window_.tabifyDockWidget(side, place(id));
+  for (const char* id : {"comparison", "source", "problems"}) window_.tabifyDockWidget(side, place(id));
+  window_.splitDockWidget(side, place("details"), Qt::Vertical);
   for (auto* d : docks()) {
     d->setFloating(false);
     d->show();
@@ -140,6 +144,7 @@ void Views::arrange() {
   side->raise();
   window_.resizeDocks({place("scenario")}, {330}, Qt::Horizontal);
   window_.resizeDocks({first, side}, {570, 370}, Qt::Horizontal);
+  window_.resizeDocks({side, place("details")}, {340, 200}, Qt::Vertical);
   QTimer::singleShot(0, this, &Views::show_names);
 }
 
@@ -166,13 +171,15 @@ void Views::show_answer(const SharedAnswer& answer) {
   problems_->show_answer(answer);
   const int problems = problems_->count();
   dock(QStringLiteral("problems"))->setWindowTitle(problems == 0 ? QStringLiteral("Problems") : QStringLiteral("Problems (%1)").arg(problems));
-  if (!answer->faults.empty() && !had_problems) dock(QStringLiteral("problems"))->raise();
+  if (!answer->faults.empty() && !had_problems && !typing()) reveal("problems");  // half a word is a fault, too
   mark_stale();
 }
 
 void Views::show_curves(const Curves& curves) {
   curves_ = curves;
-  mark_stale();
+  auto& curve = *std::ranges::find(views_, dock(QStringLiteral("curve")), &View::dock);
+  curve.stale = true;
+  draw_visible();
 }
 
 void Views::show_phase(PhaseName phase) {
@@ -199,7 +206,22 @@ void Views::select(const QString& key) {
   graph_->set_selected(key);
   operators_->set_selected(key);
   draw_details();
-  if (!key.isEmpty()) dock(QStringLiteral("details"))->raise();
+}
+
+void Views::explain(const QString& key) {
+  select(key);
+  reveal("details");
+}
+
+void Views::reveal(const char* id) {
+  auto* shown = dock(text(id));
+  shown->show();
+  shown->raise();
+}
+
+bool Views::typing() const {
+  const auto* focus = QApplication::focusWidget();
+  return focus && (source_ == focus || scenario_->isAncestorOf(focus));
 }
 
 void Views::draw_details() {
@@ -209,10 +231,9 @@ void Views::draw_details() {
 
 void Views::draw_graph() {
   const auto blocks = blocks_of(now(), phase_);
-  const auto chosen = block_->currentText();
   block_->clear();
   for (const auto& b : blocks) block_->addItem(text(b));
-  const int index = std::max(0, block_->findText(chosen.isEmpty() ? QStringLiteral("MoE layer") : chosen));
+  const int index = std::max(0, block_->findText(chosen_block_));
   block_->setCurrentIndex(index);
   graph_->set_diagram(operator_graph(now(), phase_, static_cast<std::size_t>(index)));
   graph_->set_selected(selected_);
@@ -220,13 +241,13 @@ void Views::draw_graph() {
 
 void Views::show_range(double from, double to) {
   details_->setHtml(text(range_html(timeline_chart(now(), phase_), from, to)));
-  dock(QStringLiteral("details"))->raise();
+  reveal("details");
 }
 
 void Views::add_to_comparison(const QString& name) {
   comparison_.emplace_back(name.toStdString(), answer_);
   draw_comparison();
-  dock(QStringLiteral("comparison"))->raise();
+  reveal("comparison");
 }
 
 void Views::clear_comparison() {

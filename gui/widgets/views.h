@@ -31,7 +31,8 @@ class Views : public QObject {
   void show_curves(const Curves& curves);
   void show_phase(PhaseName phase);
   [[nodiscard]] PhaseName phase() const { return phase_; }
-  void select(const QString& key);  // in every view; empty: nothing
+  void select(const QString& key);   // in every view; empty: nothing
+  void explain(const QString& key);  // the same, and its details are brought to the front
   void add_to_comparison(const QString& name);
   void clear_comparison();
   void arrange();                                                   // as at the first start
@@ -60,6 +61,8 @@ class Views : public QObject {
   void draw_details();
   void show_range(double from, double to);
   void show_names();
+  void reveal(const char* id);
+  [[nodiscard]] bool typing() const;  // into the scenario, as fields or as text
   void mark_stale();
   void draw_visible();
   [[nodiscard]] const Answer& now() const { return *answer_; }
@@ -78,7 +81,8 @@ class Views : public QObject {
   SharedAnswer answer_;
   Curves curves_;
   PhaseName phase_ = PhaseName::decode;
-  QString selected_;
+  QString selected_, chosen_block_ = QStringLiteral("MoE layer");
+  bool swept_ = false;  // a first sweep was run by itself
   std::vector<std::pair<std::string, SharedAnswer>> comparison_;
 };
 

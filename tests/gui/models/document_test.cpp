@@ -218,7 +218,10 @@ TEST(Document, SeesThatItsFileChanged) {
   d.open(path);
   EXPECT_FALSE(d.changed_on_disk());
   QFile::remove(path);
-  EXPECT_FALSE(d.changed_on_disk());  // nothing to read again
+  EXPECT_TRUE(d.changed_on_disk());  // gone
+  d.keep_mine();
+  EXPECT_FALSE(d.changed_on_disk());
+  EXPECT_TRUE(d.modified());
 }
 
 TEST(Document, ARecoveredTextIsNotSaved) {

@@ -26,6 +26,18 @@ TEST(Session, WhatIsKeptIsFoundByTheNextAppInItsPlace) {
   EXPECT_FALSE(next.lost());
 }
 
+TEST(Session, TwoThatEndedEarlyAreBothFound) {
+  const QTemporaryDir folder;
+  {
+    const Session first(folder.path()), second(folder.path());
+    first.keep({{}, "1"});
+    second.keep({{}, "2"});
+  }
+  const Session a(folder.path()), b(folder.path());
+  ASSERT_TRUE(a.lost() && b.lost());
+  EXPECT_NE(a.lost()->text, b.lost()->text);
+}
+
 TEST(Session, AnUnsavedDocumentMayHaveNoPath) {
   const QTemporaryDir folder;
   const Session session(folder.path());
