@@ -126,16 +126,17 @@ void Views::add_tables(Document& document) {
 
 // Left the scenario, below the answer the pictures, to the right of them tables and texts.
 void Views::arrange() {
+  for (auto* d : docks()) window_.removeDockWidget(d);
   window_.setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
   const auto place = [&](const char* id) { return dock(text(id)); };
   window_.addDockWidget(Qt::LeftDockWidgetArea, place("scenario"));
   auto* first = place("memory");
   auto* side = place("operators");
   window_.addDockWidget(Qt::BottomDockWidgetArea, first);
-  window_.splitDockWidget(first, side, Qt::Horizontal);
+  window_.splitDockWidget(first, side, Qt::Horizontal);  // all splits before the tabs: a dock among tabs is not split
+  window_.splitDockWidget(side, place("details"), Qt::Vertical);
   for (const char* id : {"latency", "timeline", "roofline", "curve", "sweep", "graph", "topology"}) window_.tabifyDockWidget(first, place(id));
   for (const char* id : {"comparison", "source", "problems"}) window_.tabifyDockWidget(side, place(id));
-  window_.splitDockWidget(side, place("details"), Qt::Vertical);
   for (auto* d : docks()) {
     d->setFloating(false);
     d->show();

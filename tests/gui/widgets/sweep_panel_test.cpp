@@ -45,7 +45,7 @@ struct SweepPanelTest : testing::Test {
 TEST_F(SweepPanelTest, BeforeTheFirstRunTheChartSaysWhatToDo) {
   ASSERT_EQ(charts.size(), 1u);
   EXPECT_NE(charts[0].empty, "");
-  EXPECT_EQ(find<QLineEdit>("sweep_values_x")->text(), "1k..128k x2");
+  EXPECT_EQ(find<QLineEdit>("sweep_values_x")->text(), "1..256 x2");
   EXPECT_FALSE(find<QLineEdit>("sweep_values_y")->isEnabled());
 }
 
