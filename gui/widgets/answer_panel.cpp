@@ -4,6 +4,7 @@
 #include <QHBoxLayout>
 #include <QKeyEvent>
 #include <QMouseEvent>
+#include <QPainter>
 
 #include <algorithm>
 
@@ -75,6 +76,15 @@ void FigureTile::keyPressEvent(QKeyEvent* event) {
   const bool asks = event->key() == Qt::Key_Return || event->key() == Qt::Key_Space || event->key() == Qt::Key_F1;
   if (asks) Q_EMIT asked(key_);
   else QFrame::keyPressEvent(event);
+}
+
+// A frame shows the keyboard's focus, as charts do.
+void FigureTile::paintEvent(QPaintEvent* event) {
+  QFrame::paintEvent(event);
+  if (!hasFocus()) return;
+  QPainter painter(this);
+  painter.setPen(palette().color(QPalette::Highlight));
+  painter.drawRect(rect().adjusted(0, 0, -1, -1));
 }
 
 AnswerPanel::AnswerPanel(QWidget* parent) : QWidget(parent) {
