@@ -97,11 +97,15 @@ AnswerPanel::AnswerPanel(QWidget* parent) : QWidget(parent) {
   sentence_.setFont(scaled(font(), sentence_size, true));
   sentence_.setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
   sentence_.setObjectName(QStringLiteral("sentence"));
+  sentence_.setMinimumHeight(2 * QFontMetrics(sentence_.font()).lineSpacing());  // what is below stays where it is while somebody types
   top->addWidget(&accent_);
   top->addWidget(&sentence_, 1);
   rows->addLayout(top);
   new QGridLayout(&area_);
   area_.layout()->setContentsMargins(0, 0, 0, 0);
+  auto keeps = area_.sizePolicy();
+  keeps.setRetainSizeWhenHidden(true);
+  area_.setSizePolicy(keeps);
   rows->addWidget(&area_);
   rows->addStretch();
   setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
@@ -115,8 +119,8 @@ void AnswerPanel::show_answer(const SharedAnswer& answer) {
     columns_ = 0;
   }
   for (std::size_t i = 0; i < shown.size(); ++i) tiles_[i]->show_figure(shown[i], text(explanation(*answer, shown[i].key)));
-  for (std::size_t i = 0; i < tiles_.size(); ++i) tiles_[i]->setVisible(i < shown.size());
   area_.setVisible(!shown.empty());
+  for (std::size_t i = 0; i < tiles_.size() && !shown.empty(); ++i) tiles_[i]->setVisible(i < shown.size());
   feasible_ = answer->faults.empty() && answer->report.feasible;
   sentence_.setText(sentence_of(*answer));
   sentence_.setAccessibleName(sentence_.text());
