@@ -81,7 +81,8 @@ Wishes wishes(const QApplication& app) {
   const QCommandLineOption size(QStringLiteral("size"), QStringLiteral("Size of the window for --screenshot."), QStringLiteral("WxH"),
                                 QStringLiteral("1280x800"));
   parser.addOptions({screenshot, report, theme, size});
-  parser.process(app);
+  if (!parser.parse(QApplication::arguments())) refuse(parser.errorText().toUtf8().constData());
+  parser.process(app);  // help and version
   const auto files = parser.positionalArguments();
   if (files.size() > 1) refuse("one scenario at a time");
   Wishes w{.scenario = files.value(0), .screenshots = parser.value(screenshot), .report = parser.value(report), .size = size_from(parser.value(size))};
@@ -97,7 +98,8 @@ int write(const Wishes& w) {
   MainWindow window(clean.path());
   if (!w.scenario.isEmpty()) window.load(w.scenario);
   window.resize(w.size);
-  show_and_wait(window);
+  if (!w.screenshots.isEmpty()) window.show();
+  wait_for_answer(window);
   if (!w.screenshots.isEmpty()) take_screenshots(window, w.screenshots);
   if (!w.report.isEmpty()) window.write_report(w.report);
   return 0;

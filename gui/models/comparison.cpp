@@ -119,4 +119,15 @@ Table comparison_table(const std::vector<std::pair<std::string, SharedAnswer>>& 
   return t;
 }
 
+std::string difference(const Answer& before, const Answer& now) {
+  constexpr std::size_t most_named = 2;
+  std::vector<std::string> differing;
+  for (const auto& s : now.settings) {
+    const auto same = std::ranges::find_if(before.settings, [&](const Setting& o) { return o.key == s.key && o.literal == s.literal; });
+    if (same == before.settings.end() && s.origin != "built in" && s.origin != "derived") differing.push_back(fmt::format("{} = {}", s.key, s.literal));
+  }
+  if (differing.size() > most_named + 1) differing = {differing[0], differing[1], fmt::format("{} more", differing.size() - most_named)};
+  return fmt::format("{}", fmt::join(differing, ", "));
+}
+
 }  // namespace fathom::gui

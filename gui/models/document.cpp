@@ -21,7 +21,7 @@ using namespace model_spec;
 constexpr std::string_view short_model = "model", model_name = "model.name";
 constexpr std::string_view text_key = "text";  // of edits of the text itself; no setting has this key
 using Clock = std::chrono::steady_clock;
-constexpr auto pause = std::chrono::seconds(1);  // in typing, that ends a step
+constexpr auto pause = std::chrono::seconds(2);  // in typing, that ends a step
 
 std::string file_name(const QString& path) { return QFile::encodeName(path).toStdString(); }
 
@@ -60,7 +60,7 @@ class Document::Edit : public QUndoCommand {
   [[nodiscard]] int id() const override { return key_.empty() ? -1 : 1; }
   bool mergeWith(const QUndoCommand* next) override {
     const auto& edit = static_cast<const Edit&>(*next);
-    if (edit.key_ != key_ || (key_ == text_key && edit.made_ - made_ > pause)) return false;
+    if (edit.key_ != key_ || edit.made_ - made_ > pause) return false;
     after_ = edit.after_;
     made_ = edit.made_;
     setObsolete(after_ == before_);

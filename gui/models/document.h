@@ -23,11 +23,11 @@ class Document : public QObject {
   [[nodiscard]] bool modified() const { return !undo_.isClean(); }
   QUndoStack& undo() { return undo_; }
 
-  // Edits, each one step to undo; edits of one key that follow each other are one. `literal` is TOML; `what` names the edit in the menu. A
+  // Edits, each one step to undo; edits of one key that follow each other within two seconds are one. `literal` is TOML; `what` names the edit in the menu. A
   // text that cannot be edited at that key (it does not parse) stays as it is: false.
   bool set(const std::string& key, const std::string& literal, const QString& what);
   bool reset(const std::string& key, const QString& what);   // removes the key: the default holds again
-  void replace_text(std::string text, const QString& what);  // those that follow each other within a second are one step
+  void replace_text(std::string text, const QString& what);  // likewise
 
   // Whole files. Throw model_spec::Error{io} and leave everything as it was.
   void start_new(std::string text = {});

@@ -34,7 +34,7 @@ constexpr std::array<MemoryPart, 9> parts{{
     {"activations", 2, memory_part<&RankMemory::activations>, "Results of operators, the most that are alive at once in a step."},
     {"index score workspace", 3, memory_part<&RankMemory::logits_workspace>,
      "Scores of the indexer before the best are picked; long batches take turns in it."},
-    {"exchange buffers", 8, memory_part<&RankMemory::communication_buffers>, "What GPUs send each other waits here."},
+    {"exchange buffers", 12, memory_part<&RankMemory::communication_buffers>, "What GPUs send each other waits here."},
     {"reserved", 7, [](const Fit& f) { return f.reserved; }, "Kept by the driver, the framework and the collective library."},
 }};
 

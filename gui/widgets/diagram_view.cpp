@@ -21,7 +21,7 @@ namespace fathom::gui {
 namespace {
 
 constexpr double least_scale = 0.1, most_scale = 4;
-constexpr double readable = 0.6, comfortable = 0.85;  // below the first a diagram begins at its top at the second
+constexpr double readable = 0.6, legible = 0.45, comfortable = 0.85;  // what fits below the first begins at its top
 
 QPointF direction_of(int key) {
   switch (key) {
@@ -85,7 +85,9 @@ void DiagramView::show_at(double scale, bool from_top) {
 void DiagramView::adjust() {
   const double fitting = fitting_scale();
   const bool too_small = part_ == Part::beginning && fitting < readable;
-  if (part_ != Part::chosen) show_at(too_small ? comfortable : fitting, too_small);
+  if (part_ == Part::chosen) return;
+  const double across = maximumViewportSize().width() / std::max(1.0, sceneRect().width());
+  show_at(!too_small ? fitting : across >= legible ? std::min(across, comfortable) : comfortable, too_small);
 }
 
 void DiagramView::fit() {

@@ -6,9 +6,11 @@
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QFileSystemWatcher>
+#include <QLineEdit>
 #include <QMessageBox>
 #include <QMimeData>
 #include <QPushButton>
+#include <QScreen>
 #include <QSettings>
 #include <QStatusBar>
 
@@ -16,6 +18,7 @@
 #include "gui/models/examples.h"
 #include "gui/widgets/report_file.h"
 #include "gui/widgets/save_dialog.h"
+#include "gui/widgets/undo_keys.h"
 #include "model_spec/error.h"
 
 namespace fathom::gui {
@@ -30,6 +33,7 @@ const auto scenario_filter = QStringLiteral("Scenarios and models (*.toml *.json
 MainWindow::MainWindow(const QString& session_folder) : session_(session_folder), views_(*this, document_), answer_(std::make_shared<const Answer>()) {
   setObjectName(QStringLiteral("main_window"));
   setAcceptDrops(true);
+  qApp->installEventFilter(this);
   setDockOptions(AnimatedDocks | AllowNestedDocks | AllowTabbedDocks | GroupedDragging);
   setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
   setCentralWidget(&answer_panel_);
@@ -220,9 +224,15 @@ void MainWindow::set_theme(Theme theme) {
 
 void MainWindow::restore_layout() {
   const QSettings settings;
-  resize(1280, 800);
+  resize(QSize(1280, 800).boundedTo(screen()->availableSize()));
   restoreGeometry(settings.value(QStringLiteral("geometry")).toByteArray());
   restoreState(settings.value(QStringLiteral("docks")).toByteArray(), layout_version);
+}
+
+// Undo is the document's wherever there is nothing typed to take back.
+bool MainWindow::eventFilter(QObject* watched, QEvent* event) {
+  const auto* line = qobject_cast<QLineEdit*>(watched);
+  return (line && !line->isUndoAvailable() && leaves_undo(*event)) || QMainWindow::eventFilter(watched, event);
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {

@@ -44,6 +44,7 @@ class MainWindow : public QMainWindow {
   void curved();    // the cost curves do, too
 
  protected:
+  bool eventFilter(QObject* watched, QEvent* event) override;
   void closeEvent(QCloseEvent* event) override;
   void dragEnterEvent(QDragEnterEvent* event) override;
   void dropEvent(QDropEvent* event) override;

@@ -5,6 +5,7 @@
 #include <QMenuBar>
 #include <QMessageBox>
 #include <QSettings>
+#include <QShortcut>
 #include <QStatusBar>
 #include <QToolBar>
 
@@ -15,6 +16,15 @@
 #include "gui/widgets/save_dialog.h"
 
 namespace fathom::gui {
+namespace {
+
+// Which phase is shown must be seen in every theme.
+const auto phase_style = QStringLiteral(
+    "QToolButton { padding: 3px 10px; border: 1px solid palette(mid); border-radius: 3px; margin-right: 4px }"
+    "QToolButton:checked { background: palette(highlight); color: palette(highlighted-text); border-color: palette(highlight) }");
+
+}  // namespace
+
 QAction* MainWindow::add_action(QMenu& menu, const QString& text, const QKeySequence& keys, const std::function<void()>& run) {
   auto* action = menu.addAction(text);
   action->setShortcut(keys);
@@ -85,6 +95,7 @@ void MainWindow::make_view_menu() {
   bar->setObjectName(QStringLiteral("phase_bar"));
   bar->setAccessibleName(QStringLiteral("Phase that the views show"));
   bar->setMovable(false);
+  bar->setStyleSheet(phase_style);
   auto* phases = new QActionGroup(this);
   for (const auto phase : {PhaseName::prefill, PhaseName::decode}) {
     const bool prefill = phase == PhaseName::prefill;
@@ -97,8 +108,12 @@ void MainWindow::make_view_menu() {
     bar->addAction(action);
   }
   menu.addSeparator();
-  auto& docks = *menu.addMenu(QStringLiteral("&Docks"));
-  for (auto* dock : views_.docks()) docks.addAction(dock->toggleViewAction());
+  auto& views = *menu.addMenu(QStringLiteral("&Show"));
+  int number = 0;  // Alt+1 to Alt+9
+  for (const auto* dock : views_.docks()) {
+    const auto keys = ++number <= 9 ? QKeySequence(QStringLiteral("Alt+%1").arg(number)) : QKeySequence();
+    add_action(views, dock->windowTitle(), keys, [this, id = dock->objectName()] { views_.show(id); });
+  }
   add_action(menu, QStringLiteral("&Reset layout"), {}, [this] { views_.arrange(); });
   auto& themes = *menu.addMenu(QStringLiteral("&Theme"));
   auto* theme_group = new QActionGroup(this);
@@ -135,6 +150,7 @@ void MainWindow::show_help() {
     help_->setWindowTitle(QStringLiteral("Fathom: glossary and formulas"));
     help_->setHtml(QString::fromStdString(help_html()));
     help_->resize(760, 720);
+    connect(new QShortcut(Qt::Key_Escape, help_), &QShortcut::activated, help_, &QWidget::close);
   }
   help_->show();
   help_->raise();

@@ -218,6 +218,18 @@ void ScenarioPanel::read_document() {
   refresh();
 }
 
+void ScenarioPanel::go_to(const std::string& key) {
+  search_->clear();
+  for (auto& group : groups_)
+    for (const auto& row : group.rows)
+      for (auto* editor : row.editors) {
+        if (editor->field().info.key != key) continue;
+        group.section->open();
+        scroll_->ensureWidgetVisible(editor);
+        editor->input()->setFocus(Qt::OtherFocusReason);
+      }
+}
+
 void ScenarioPanel::refresh() {
   for (const auto& group : groups_) {
     for (const auto& row : group.rows) {

@@ -21,6 +21,7 @@ class ScenarioPanel : public QWidget {
  public:
   explicit ScenarioPanel(Document&, QWidget* parent = nullptr);
   void show_answer(const SharedAnswer&);
+  void go_to(const std::string& key);  // puts the keyboard into the field of a setting, if there is one
 
   [[nodiscard]] QSize sizeHint() const override { return {360, 720}; }
 

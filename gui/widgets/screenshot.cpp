@@ -33,8 +33,7 @@ void settle(const Views& views) {
 
 }  // namespace
 
-void show_and_wait(MainWindow& window) {
-  window.show();
+void wait_for_answer(MainWindow& window) {
   QEventLoop loop;
   QObject::connect(&window, &MainWindow::curved, &loop, &QEventLoop::quit);
   QTimer::singleShot(10'000, &loop, &QEventLoop::quit);

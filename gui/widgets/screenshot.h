@@ -7,9 +7,9 @@
 
 namespace fathom::gui {
 
-// Shows the window and waits until all of it shows its answer, ten seconds at most.
-void show_and_wait(MainWindow& window);
-// Writes <folder>/window.png and <folder>/<view>.png. Precondition: show_and_wait(). Throws model_spec::Error{io}.
+// Until all that can be seen of the window shows its answer, ten seconds at most.
+void wait_for_answer(MainWindow& window);
+// Writes <folder>/window.png and <folder>/<view>.png. Precondition: it is shown, and wait_for_answer(). Throws model_spec::Error{io}.
 void take_screenshots(MainWindow& window, const QString& folder);
 
 }  // namespace fathom::gui

@@ -14,6 +14,7 @@ class Section : public QWidget {
   explicit Section(const QString& title, QWidget* parent = nullptr);
 
   [[nodiscard]] QGridLayout& grid() { return *grid_; }
+  void open() { head_->setChecked(true); }
   void set_forced_open(bool forced);  // while somebody searches
   void set_problems(int count);
 

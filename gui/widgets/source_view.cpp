@@ -17,6 +17,8 @@ QString line_of(const Fault& f) {
   return where + key + QString::fromStdString(f.message);
 }
 
+constexpr int line_role = Qt::UserRole, key_role = Qt::UserRole + 1;
+
 }  // namespace
 
 SourceView::SourceView(Document& document, QWidget* parent) : QPlainTextEdit(parent), document_(document) {
@@ -96,19 +98,28 @@ ProblemsView::ProblemsView(QWidget* parent) : QListWidget(parent) {
   setAccessibleName(QStringLiteral("Problems"));
   setWordWrap(true);
   connect(this, &QListWidget::itemActivated, this, [this](const QListWidgetItem* item) {
-    if (const int line = item->data(Qt::UserRole).toInt(); line > 0) Q_EMIT line_chosen(line);
+    if (const int line = item->data(line_role).toInt(); line > 0) Q_EMIT line_chosen(line);
+    else Q_EMIT key_chosen(item->data(key_role).toString());
   });
 }
 
-void ProblemsView::show_answer(const SharedAnswer& answer) {
+int ProblemsView::show_answer(const SharedAnswer& answer) {
   clear();
-  for (const auto& fault : answer->faults) {
-    auto* item = new QListWidgetItem(line_of(fault), this);
-    item->setData(Qt::UserRole, fault.line);
-  }
-  if (!answer->estimate) return;
-  for (const auto& [name, phase] : {std::pair{"prefill: ", &answer->estimate->prefill}, {"decode: ", &answer->estimate->decode}})
-    if (!phase->reason.empty()) new QListWidgetItem(QString::fromStdString(name + phase->reason), this);
+  const auto add = [this](const QString& text, int line, const std::string& key) {
+    auto* item = new QListWidgetItem(text, this);
+    item->setData(line_role, line);
+    item->setData(key_role, QString::fromStdString(key));
+  };
+  for (const auto& fault : answer->faults) add(line_of(fault), fault.line, fault.key);
+  if (answer->estimate)
+    for (const auto p : {PhaseName::prefill, PhaseName::decode}) {
+      const std::string phase(name_of(p));
+      const auto& reason = answer->estimated(p).reason;
+      if (!reason.empty()) add(QString::fromStdString(phase + ": " + reason), 0, phase + ".batch");
+    }
+  const int problems = count();
+  if (problems == 0) (new QListWidgetItem(QStringLiteral("None"), this))->setFlags(Qt::NoItemFlags);
+  return problems;
 }
 
 }  // namespace fathom::gui

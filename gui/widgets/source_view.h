@@ -35,10 +35,11 @@ class ProblemsView : public QListWidget {
 
  public:
   explicit ProblemsView(QWidget* parent = nullptr);
-  void show_answer(const SharedAnswer& answer);
+  int show_answer(const SharedAnswer& answer);  // how many there are
 
  Q_SIGNALS:
   void line_chosen(int line);
+  void key_chosen(const QString& key);  // of a setting to change
 };
 
 }  // namespace fathom::gui

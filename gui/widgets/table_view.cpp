@@ -134,6 +134,7 @@ void TableView::set_table(const simulator::Table& table, std::vector<std::string
   for (std::size_t c = 0; headings() == old_headings && c < old.size(); ++c)
     if (const int column = static_cast<int>(c); !table_->isColumnHidden(column))
       table_->setColumnWidth(column, old[c] >= old_needed[c] ? std::max(old[c], needed[c]) : old[c]);
+  if (model_.by_field()) table_->setColumnWidth(0, std::min(table_->columnWidth(0), width() * 45 / 100));  // names give way to values
   table_->setAccessibleName(QString::fromStdString(table.title));
   show_selected();
   table_->verticalScrollBar()->setValue(scrolled);

@@ -122,6 +122,10 @@ void Views::add_tables(Document& document) {
     reveal("source");
     source_->go_to(line);
   });
+  connect(problems_, &ProblemsView::key_chosen, this, [this](const QString& key) {
+    reveal("scenario");
+    scenario_->go_to(key.toStdString());
+  });
 }
 
 // Left the scenario, below the answer the pictures, to the right of them tables and texts.
@@ -169,8 +173,7 @@ void Views::show_answer(const SharedAnswer& answer) {
   const bool had_problems = answer_ && !answer_->faults.empty();
   answer_ = answer;
   scenario_->show_answer(answer);  // also when it is hidden: its fields are the keyboard's
-  problems_->show_answer(answer);
-  const int problems = problems_->count();
+  const int problems = problems_->show_answer(answer);
   dock(QStringLiteral("problems"))->setWindowTitle(problems == 0 ? QStringLiteral("Problems") : QStringLiteral("Problems (%1)").arg(problems));
   if (!answer->faults.empty() && !had_problems && !typing()) reveal("problems");  // half a word is a fault, too
   mark_stale();
@@ -220,6 +223,13 @@ void Views::reveal(const char* id) {
   shown->raise();
 }
 
+void Views::show(const QString& id) {
+  reveal(id.toLatin1().constData());
+  auto* shown = dock(id)->widget();
+  auto* first = shown->focusPolicy() == Qt::NoFocus && !shown->focusProxy() ? shown->nextInFocusChain() : shown;
+  first->setFocus(Qt::ShortcutFocusReason);
+}
+
 bool Views::typing() const {
   const auto* focus = QApplication::focusWidget();
   return focus && (source_ == focus || scenario_->isAncestorOf(focus));
@@ -246,7 +256,12 @@ void Views::show_range(double from, double to) {
 }
 
 void Views::add_to_comparison(const QString& name) {
-  comparison_.emplace_back(name.toStdString(), answer_);
+  auto label = name.toStdString();
+  if (!comparison_.empty()) {
+    const auto differs = difference(*comparison_.back().second, *answer_);
+    label = differs.empty() ? label + " again" : differs;
+  }
+  comparison_.emplace_back(std::move(label), answer_);
   draw_comparison();
   reveal("comparison");
 }

@@ -33,8 +33,10 @@ class Views : public QObject {
   [[nodiscard]] PhaseName phase() const { return phase_; }
   void select(const QString& key);   // in every view; empty: nothing
   void explain(const QString& key);  // the same, and its details are brought to the front
+  // Under the name, or by what differs from the one before.
   void add_to_comparison(const QString& name);
   void clear_comparison();
+  void show(const QString& id);                                     // the dock, in front and with the keyboard
   void arrange();                                                   // as at the first start
   [[nodiscard]] bool busy() const { return sweep_->is_running(); }  // something is still to be drawn
 

@@ -55,7 +55,7 @@ TEST(MemoryChart, PartsKeepOrderAndColour) {
   for (const auto& s : memory_chart(small()).series) series += s.name + " " + std::to_string(s.colour) + "\n";
   EXPECT_EQ(series,
             "routed experts 0\nother weights 4\nabsorbed copies of kv_b 6\nlatent cache 1\nindex cache 5\nactivations 2\nindex score workspace 3\n"
-            "exchange buffers 8\nreserved 7\nfree 15\n");
+            "exchange buffers 12\nreserved 7\nfree 15\n");
 }
 
 TEST(MemoryChart, OneLimitOneGuide) {

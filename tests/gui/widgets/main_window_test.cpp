@@ -181,7 +181,7 @@ TEST_F(Window, ReportsOfEveryKind) {
 // Every view shows something.
 TEST_F(Window, ScreenshotsOfEveryView) {
   window_.resize(1280, 800);
-  show_and_wait(window_);
+  wait_for_answer(window_);
   take_screenshots(window_, path("shots"));
   for (auto* dock : window_.views().docks()) {
     const QImage picture(path("shots") + QStringLiteral("/%1.png").arg(dock->objectName()));
@@ -285,6 +285,48 @@ TEST_F(Window, WalkingThroughTheOperatorsShowsTheirDetails) {
     EXPECT_FALSE(table->visibleRegion().isEmpty());
   }
   EXPECT_TRUE(window_.findChild<QTextBrowser*>()->toPlainText().contains(QStringLiteral("time_total")));
+}
+
+TEST_F(Window, EveryViewIsReachedByKeyboard) {
+  answered([] {});
+  for (auto* a : actions_of(*window_.menuBar())) {
+    if (!full_name(*a).startsWith(QStringLiteral("Show: "))) continue;
+    a->trigger();
+    QTest::qWait(1);
+    const auto docks = window_.views().docks();
+    const auto shown = std::ranges::find_if(docks, [&](const QDockWidget* d) { return d->windowTitle() == a->text(); });
+    ASSERT_NE(shown, docks.end());
+    EXPECT_FALSE((*shown)->visibleRegion().isEmpty()) << a->text().toStdString();
+  }
+}
+
+TEST_F(Window, AProblemWithoutALineLeadsToItsField) {
+  answered([&] { window_.open(file("s.toml", "[decode]\nbatch = 100000\n")); });
+  auto* list = window_.findChild<ProblemsView*>();
+  ASSERT_EQ(list->count(), 1);
+  Q_EMIT list->itemActivated(list->item(0));
+  ASSERT_TRUE(window_.focusWidget());
+  EXPECT_EQ(window_.focusWidget()->objectName(), QStringLiteral("decode.batch"));
+}
+
+TEST_F(Window, UndoWorksFromAFieldWithoutTyping) {
+  answered([&] { window_.document().set("workload.isl", "3001", QStringLiteral("Input tokens")); });
+  window_.activateWindow();
+  window_.views().show(QStringLiteral("scenario"));
+  ASSERT_TRUE(qobject_cast<QLineEdit*>(window_.focusWidget()));
+  answered([&] { QTest::keyClick(window_.focusWidget(), Qt::Key_Z, Qt::ControlModifier); });
+  EXPECT_FALSE(window_.document().modified());
+}
+
+TEST_F(Window, ComparedScenariosBearTheirDifference) {
+  answered([&] { window_.open(file("s.toml", "[workload]\nisl = 3000\n")); });
+  window_.views().add_to_comparison(QStringLiteral("s.toml"));
+  answered([&] { window_.document().set("decode.batch", "32", QStringLiteral("Batch")); });
+  window_.views().add_to_comparison(QStringLiteral("s.toml"));
+  const auto* model = window_.findChild<TableView*>(QStringLiteral("comparison_table"))->findChild<QAbstractItemView*>(QStringLiteral("table"))->model();
+  QStringList names;
+  for (int c = 0; c < model->columnCount(); ++c) names << model->headerData(c, Qt::Horizontal).toString();
+  EXPECT_TRUE(names.contains(QStringLiteral("s.toml")) && names.contains(QStringLiteral("decode.batch = 32"))) << names.join(u'|').toStdString();
 }
 
 TEST_F(Window, ACommandIsFoundByPartsOfItsName) {
