@@ -41,6 +41,12 @@ std::vector<Fault> faults_of(std::string_view text, const std::string& file) {
   return out;
 }
 
+System system_of(const Scenario& s, const Phase& phase) {
+  auto profile = hardware_profiles::find_profile(phase.system);
+  auto calibration = calibration_of(s, profile);
+  return {std::move(profile), std::move(calibration)};
+}
+
 }  // namespace
 
 std::string Answer::nothing(PhaseName p) const {
@@ -54,7 +60,9 @@ Answer answer(std::string_view toml, const std::string& file) {
   Answer a;
   try {
     a.settings = effective_settings(parse_settings(toml, file));
-    a.scenario = read_scenario(a.settings);
+    auto scenario = read_scenario(a.settings);
+    a.systems = {system_of(scenario, scenario.prefill), system_of(scenario, scenario.decode)};
+    a.scenario = std::move(scenario);
     a.estimate = estimate(*a.scenario);
     a.report = cli::estimate_report(*a.scenario, *a.estimate, a.settings);
     a.report.tables.push_back(cli::settings_table(a.settings));

@@ -130,7 +130,7 @@ std::string explanation(const Answer& a, std::string_view key) {
   const auto found = find_operator(a, key);
   if (!found) return {};
   const auto phase = key.starts_with("prefill/") ? PhaseName::prefill : PhaseName::decode;
-  return explanation(cli::explain_operator(*a.scenario, a.phase(phase), std::string(name_of(phase)), *found));
+  return explanation(cli::explain_operator(a.system(phase).profile, a.system(phase).calibration, std::string(name_of(phase)), *found));
 }
 
 }  // namespace fathom::gui

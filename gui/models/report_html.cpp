@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "gui/models/html.h"
 #include "gui/models/metrics.h"
@@ -97,13 +98,10 @@ Table rates_table(const hardware_profiles::Calibration& c) {
 }
 
 // Phases on machines of one kind share its tables.
-std::string sources_html(const Scenario& s) {
+std::string sources_html(const Answer& a) {
   std::string out;
-  std::vector<std::string> systems{s.prefill.system};
-  if (s.decode.system != s.prefill.system) systems.push_back(s.decode.system);
-  for (const auto& system : systems) {
-    const auto profile = hardware_profiles::find_profile(system);
-    const auto calibration = calibration_of(s, profile);
+  const bool shared = a.scenario->prefill.system == a.scenario->decode.system;
+  for (const auto& [profile, calibration] : std::span(a.systems).first(shared ? 1 : 2)) {
     out += table_html(titled(cli::profile_table(profile), fmt::format("Every number of {} and its source", profile.name)));
     out += table_html(rates_table(calibration));
   }
@@ -123,7 +121,7 @@ std::string estimate_html(const Answer& a, const std::vector<std::pair<std::stri
     if (!t.machines_only) out += table_html(t.title.empty() ? titled(t, "Both phases") : t);
   for (const auto p : {PhaseName::prefill, PhaseName::decode}) out += table_html(cli::steps_table(std::string(name_of(p)), a.estimated(p)));
   out += table_html(titled(cli::settings_table(a.settings), "Assumptions: every setting in force"));
-  return out + list_html("Notes", a.report.notes) + sources_html(*a.scenario);
+  return out + list_html("Notes", a.report.notes) + sources_html(a);
 }
 
 }  // namespace

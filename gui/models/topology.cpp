@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "gui/models/views.h"
-#include "model_spec/error.h"
 
 namespace fathom::gui {
 namespace {
@@ -187,14 +186,8 @@ void Drawing::add_more_nodes() {
 }  // namespace
 
 Diagram topology_diagram(const Answer& a, PhaseName p) {
-  const auto nothing = [](std::string why) { return Diagram{.title = "Cluster", .nodes = {}, .edges = {}, .frames = {}, .empty = std::move(why)}; };
-  if (!a.scenario) return nothing(a.nothing(p));
-  try {
-    const auto profile = hardware_profiles::find_profile(a.phase(p).system);
-    return Drawing(profile, a.phase(p).layout).draw(p);
-  } catch (const model_spec::Error& e) {  // the file has changed since
-    return nothing(e.what());
-  }
+  if (!a.scenario) return {.title = "Cluster", .nodes = {}, .edges = {}, .frames = {}, .empty = a.nothing(p)};
+  return Drawing(a.system(p).profile, a.phase(p).layout).draw(p);
 }
 
 }  // namespace fathom::gui
