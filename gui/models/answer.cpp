@@ -49,8 +49,13 @@ System system_of(const Scenario& s, const Phase& phase) {
 
 }  // namespace
 
+std::string line_of(const Fault& f) {
+  const auto line = f.line > 0 ? fmt::format("line {}: ", f.line) : std::string();
+  return line + (f.key.empty() ? "" : f.key + ": ") + f.message;
+}
+
 std::string Answer::nothing(PhaseName p) const {
-  if (!faults.empty()) return faults.front().key.empty() ? faults.front().message : faults.front().key + ": " + faults.front().message;
+  if (!faults.empty()) return line_of(faults.front());
   if (!estimate) return "no answer yet";
   const auto& e = estimated(p);
   return e.reason.empty() ? std::string() : fmt::format("{} does not fit: {}", name_of(p), e.reason);

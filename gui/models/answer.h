@@ -16,6 +16,7 @@ using namespace simulator;
 
 enum class PhaseName : unsigned char { prefill, decode };
 constexpr std::string_view name_of(PhaseName p) { return p == PhaseName::prefill ? "prefill" : "decode"; }
+inline std::string title_of(PhaseName p) { return p == PhaseName::prefill ? "Prefill" : "Decode"; }
 
 // Something wrong with a scenario.
 struct Fault {
@@ -23,6 +24,7 @@ struct Fault {
   std::string key;  // dotted, "policy.mtp_depth"; empty: of the text as a whole
   std::string message;
 };
+std::string line_of(const Fault&);  // "line 3: workload.isl: must be ..."
 
 // What a phase runs on, as it was when the scenario was read: a file may have changed or gone since.
 struct System {

@@ -45,8 +45,7 @@ class Drawing {
         columns_(cluster_.gpus_per_node > most_gpus ? few_gpus + 1 : cluster_.gpus_per_node) {}
 
   Diagram draw(PhaseName p) {
-    d_.title = fmt::format("{} on {} of {} in {}", p == PhaseName::prefill ? "Prefill" : "Decode", counted(ranks_, "GPU", "GPUs"), profile_.name,
-                           counted(nodes_, "node", "nodes"));
+    d_.title = fmt::format("{} on {} of {} in {}", title_of(p), counted(ranks_, "GPU", "GPUs"), profile_.name, counted(nodes_, "node", "nodes"));
     if (nodes_ > 1) add_fabric();
     for (std::int64_t n = 0; n < std::min(nodes_, most_nodes); ++n) add_node(n);
     if (nodes_ > most_nodes) add_more_nodes();

@@ -6,15 +6,6 @@
 #include "gui/widgets/palette.h"
 
 namespace fathom::gui {
-namespace {
-
-QString line_of(const Fault& f) {
-  const auto where = f.line > 0 ? QStringLiteral("line %1: ").arg(f.line) : QString();
-  const auto key = f.key.empty() ? QString() : QString::fromStdString(f.key) + QStringLiteral(": ");
-  return where + key + QString::fromStdString(f.message);
-}
-
-}  // namespace
 
 SourceView::SourceView(Document& document, QWidget* parent) : QPlainTextEdit(parent), document_(document) {
   setObjectName(QStringLiteral("source"));
@@ -74,7 +65,7 @@ ProblemsView::ProblemsView(QWidget* parent) : QListWidget(parent) {
 void ProblemsView::show_answer(const SharedAnswer& answer) {
   clear();
   for (const auto& fault : answer->faults) {
-    auto* item = new QListWidgetItem(line_of(fault), this);
+    auto* item = new QListWidgetItem(QString::fromStdString(line_of(fault)), this);
     item->setData(Qt::UserRole, fault.line);
   }
   if (!answer->estimate) return;
