@@ -64,7 +64,7 @@ Table main_figures(const Answer& a) {
   Table t{.key = "figures", .title = "Main figures", .form = Form::columns, .fields = {}, .records = {{"", {}}}};
   for (const auto& m : metrics()) {
     const auto v = m.value(a);
-    t.fields.push_back({std::string(m.id), std::string(m.label), m.kind});
+    t.fields.push_back({std::string(m.id), label(m), m.kind});
     t.records[0].cells.push_back(v ? Cell{*v} : Cell{});
   }
   return t;
@@ -110,7 +110,7 @@ std::string sources_html(const Answer& a) {
 
 std::string faults_html(const Answer& a) {
   std::vector<std::string> items;
-  for (const auto& f : a.faults) items.push_back((f.line > 0 ? fmt::format("line {}: ", f.line) : "") + (f.key.empty() ? "" : f.key + ": ") + f.message);
+  std::ranges::transform(a.faults, std::back_inserter(items), line_of);
   return "<p class=\"refused\">There is no estimate of this scenario.</p>\n" + list_html("What is wrong with it", items);
 }
 

@@ -75,7 +75,7 @@ std::string key_of(const SweepResult& r, const SweepPoint& p) { return name_of_p
 std::string tip_of(const SweepResult& r, const SweepPoint& p) {
   auto tip = name_of_point(r, p, " = ", ", ");
   for (std::size_t m = 0; m < metrics().size(); ++m)
-    if (p.values[m]) tip += fmt::format("\n{}: {}", metrics()[m].label, shown(Cell{*p.values[m]}, metrics()[m].kind));
+    if (p.values[m]) tip += fmt::format("\n{}: {}", label(metrics()[m]), shown(Cell{*p.values[m]}, metrics()[m].kind));
   if (!p.configuration.empty()) tip += "\n" + p.configuration;
   return p.reason.empty() ? tip : tip + "\n" + p.reason;
 }
@@ -109,7 +109,7 @@ void mark_gaps(const SweepResult& r, std::size_t metric, Chart& chart) {
 
 void draw_line(const SweepResult& r, std::size_t metric, Chart& chart) {
   chart.x = axis_of(r.x);
-  chart.y.title = metrics()[metric].label;
+  chart.y.title = label(metrics()[metric]);
   Series line{.name = chart.y.title, .look = Look::line, .marks = {}};
   for (const auto& p : r.points) line.marks.push_back({.x = p.x, .y = p.values[metric].value_or(NAN), .key = key_of(r, p), .tip = tip_of(r, p)});
   chart.series.push_back(std::move(line));
@@ -121,7 +121,7 @@ void draw_cells(const SweepResult& r, std::size_t metric, Chart& chart) {
   const auto columns = r.x.values.size(), rows = r.y->values.size();
   chart.x.title = sweep_label(r.x.key);
   chart.y.title = sweep_label(r.y->key);
-  chart.colour_title = metrics()[metric].label;
+  chart.colour_title = label(metrics()[metric]);
   std::ranges::transform(r.x.values, std::back_inserter(chart.x.categories), number_text);
   std::transform(r.y->values.rbegin(), r.y->values.rend(), std::back_inserter(chart.y.categories), number_text);
   Series cells{.name = chart.colour_title, .look = Look::cells, .marks = {}};
@@ -169,7 +169,7 @@ SweepResult sweep(const SweepRequest& request, const std::stop_token& stop, cons
 
 Chart sweep_chart(const SweepResult& r, std::size_t metric) {
   Chart chart;
-  chart.title = metrics()[metric].label;
+  chart.title = label(metrics()[metric]);
   chart.empty = emptiness(r, metric);
   if (!chart.empty.empty()) return chart;
   if (const auto without = missing(r, metric); without > 0) chart.title += fmt::format(" ({} of {} points do not run)", without, r.points.size());
