@@ -30,8 +30,8 @@ std::string shown_us(Seconds s) { return fmt::format("{} us", shown(Cell{s.value
 
 class Explanation {
  public:
-  Explanation(const Scenario& s, const Phase& phase, const Row& r, const std::string& phase_name)
-      : profile_(hardware_profiles::find_profile(phase.system)), calibration_(calibration_of(s, profile_)), row_(r) {
+  Explanation(const HardwareProfile& profile, const Calibration& calibration, const Row& r, const std::string& phase_name)
+      : profile_(profile), calibration_(calibration), row_(r) {
     const auto& t = *r.step->predicted;
     heading_ = fmt::format("{} ({}, {}): {} times {}, bound by {}, {}", r.step->label, phase_name, r.block->name, r.times, shown_us(r.step->duration),
                            name_of(t.bound), source_of(t));
@@ -86,8 +86,8 @@ class Explanation {
     time("speed_of_light", t.floor, "the longest of these at the peaks", fmt::format("{:.6g}", t.floor.value * 1e6), "");
   }
 
-  HardwareProfile profile_;
-  Calibration calibration_;
+  const HardwareProfile& profile_;
+  const Calibration& calibration_;
   Row row_;
   std::string heading_;
   std::vector<Record> out_;
@@ -193,16 +193,19 @@ Table explain_table(const Scenario& s, const Estimate& e, const std::string& lab
   std::vector<Row> all;
   for (const auto& [name, phase, estimated] : {std::tuple{"prefill", &s.prefill, &e.prefill}, {"decode", &s.decode, &e.decode}}) {
     const auto rows = rows_of(estimated->trace);
-    for (const auto& r : chosen(rows, label)) std::ranges::move(Explanation(s, *phase, r, name).records(), std::back_inserter(t.records));
+    if (rows.empty()) continue;
+    const auto profile = hardware_profiles::find_profile(phase->system);
+    const auto calibration = calibration_of(s, profile);
+    for (const auto& r : chosen(rows, label)) std::ranges::move(Explanation(profile, calibration, r, name).records(), std::back_inserter(t.records));
     all.insert(all.end(), rows.begin(), rows.end());
   }
   if (t.records.empty() && !all.empty()) refuse_label(label, all);
   return t;
 }
 
-Table explain_operator(const Scenario& s, const Phase& phase, const std::string& phase_name, const OperatorTotal& o) {
+Table explain_operator(const HardwareProfile& profile, const Calibration& calibration, const std::string& phase_name, const OperatorTotal& o) {
   auto t = formulas_table();
-  t.records = Explanation(s, phase, o, phase_name).records();
+  t.records = Explanation(profile, calibration, o, phase_name).records();
   return t;
 }
 

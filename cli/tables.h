@@ -66,7 +66,7 @@ std::string block_name(const TracedBlock&);                // "MoE layer" is "Mo
 // The step by operator (--detail), and the formulas of one label or, without a label, of the step that takes longest (--explain).
 Table steps_table(const std::string& phase, const PhaseEstimate&);
 Table explain_table(const Scenario&, const Estimate&, const std::string& label);
-Table explain_operator(const Scenario&, const Phase&, const std::string& phase_name, const OperatorTotal&);
+Table explain_operator(const HardwareProfile&, const Calibration&, const std::string& phase_name, const OperatorTotal&);
 
 // Every number of a machine, and how near its kernels come to the peaks, each with its source (verbs_profiles.cpp).
 Table profile_table(const HardwareProfile&);

@@ -89,11 +89,13 @@ std::size_t shown(const PrefillSteps& p) {
 // Of the prompts of one batch. Chunks follow each other through the stages: the first takes its latency, each other one slowest stage.
 struct PrefillTimes {
   Seconds latency{}, busy{};
+  Runner::Times first{};
 };
 PrefillTimes run_prefill(Runner& r, const PrefillSteps& p) {
   PrefillTimes sum;
   for (std::size_t i = 0; i < p.steps.size(); ++i) {
     const auto t = r.step(p.steps[i]);
+    if (i == 0) sum.first = t;
     sum.latency += i == 0 ? t.latency : t.slowest;
     sum.busy += t.slowest;
   }
@@ -146,6 +148,9 @@ PrefillCosts estimate_prefill(const Scenario& s, Estimate& out) {
   e.tokens_per_second_per_gpu = static_cast<double>(new_tokens) / gpu_seconds(t, e, p);
   note_sources(e);
   out.ttft = t.latency;
+  out.prompt_steps = static_cast<std::int64_t>(p.steps.size());
+  out.first_latency = t.first.latency;
+  out.first_interval = t.first.slowest;
   return prefill_costs(r, phase, w, e);
 }
 
@@ -186,6 +191,7 @@ void price(const Scenario& s, const PrefillCosts& prefill, double decode_cost, E
   const auto in = typical(s.prefill.system), out_price = typical(s.decode.system);
   if (!in || !out_price) return;
   out.usd_per_gpu_hour = out_price;
+  out.prefill_usd_per_gpu_hour = in;
   const auto per_million = [&](double gpu_seconds_per_token, double hourly) { return gpu_seconds_per_token * hourly / 3600 / s.prices.utilisation * 1e6; };
   out.costs = Costs{per_million(prefill.per_new_token, *in), per_million(prefill.per_cached_token, *in), per_million(decode_cost, *out_price)};
   const auto list = api_price(s.model);
@@ -212,6 +218,7 @@ Estimate estimate(const Scenario& s) {
   out.request_latency = out.ttft + static_cast<double>(s.workload.osl - 1) * out.tpot;
   const double input_rate = out.request_rate * static_cast<double>(s.workload.isl - s.workload.prefix);
   out.prefill_gpus_per_decode_gpu = input_rate / out.prefill.tokens_per_second_per_gpu / static_cast<double>(out.decode.gpus);
+  out.gpu_seconds_per_new_token = prefill_cost.per_new_token;
   price(s, prefill_cost, decode_cost, out);
   return out;
 }

@@ -47,16 +47,20 @@ struct Margins {
 
 struct Estimate {
   PhaseEstimate prefill, decode;
-  Seconds ttft{};                          // one prompt in a full batch, no queue; chunks follow each other through the pipeline
-  Seconds tpot{};                          // per output token and user, first token excluded
-  double tokens_per_second_per_user = 0;   // 1 / tpot
-  double tokens_per_step = 1;              // 1 + accepted drafts
-  Seconds request_latency{};               // ttft + (osl - 1) tpot
-  double request_rate = 0;                 // requests/s that the decode GPUs finish
-  double prefill_gpus_per_decode_gpu = 0;  // to feed them
+  Seconds ttft{};  // one prompt in a full batch, no queue
+  // Chunks follow each other through the pipeline: ttft = first_latency + prompt_steps * prefill.interval - first_interval.
+  std::int64_t prompt_steps = 0;
+  Seconds first_latency{}, first_interval{};  // of a prompt's first step: through all stages; of the slowest
+  Seconds tpot{};                             // per output token and user, first token excluded
+  double tokens_per_second_per_user = 0;      // 1 / tpot
+  double tokens_per_step = 1;                 // 1 + accepted drafts
+  Seconds request_latency{};                  // ttft + (osl - 1) tpot
+  double request_rate = 0;                    // requests/s that the decode GPUs finish
+  double prefill_gpus_per_decode_gpu = 0;     // to feed them
   std::optional<Costs> costs;
   std::optional<Margins> margins;
-  std::optional<double> usd_per_gpu_hour;
+  double gpu_seconds_per_new_token = 0;                              // of prefill without a cached prefix; costs->input_miss is their price
+  std::optional<double> usd_per_gpu_hour, prefill_usd_per_gpu_hour;  // of decode; of prefill
   [[nodiscard]] bool feasible() const { return prefill.reason.empty() && decode.reason.empty(); }
 };
 

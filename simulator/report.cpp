@@ -167,13 +167,6 @@ std::string markdown_table(const Table& t) {
   return out;
 }
 
-std::string csv_text(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 std::string csv_cell(const Cell& cell) {
   if (const auto* text = std::get_if<std::string>(&cell)) return csv_text(*text);
   if (const auto* whole = std::get_if<std::int64_t>(&cell)) return std::to_string(*whole);
@@ -184,6 +177,13 @@ std::string csv_cell(const Cell& cell) {
 }
 
 }  // namespace
+
+std::string csv_text(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
 
 Grid grid(const Table& t) { return t.form == Form::columns ? columns_grid(t) : rows_grid(t); }
 

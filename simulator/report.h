@@ -69,6 +69,8 @@ Grid grid(const Table&);
 
 // A cell as people read it: 12,345; 0.3124; "-" for what does not apply.
 std::string shown(const Cell&, Kind);
+// A text as a field of CSV: in quotes if it must be.
+std::string csv_text(const std::string&);
 // `text` in lines of at most `width` cells, broken at spaces, each after the first indented by `hanging`.
 std::string wrapped(std::string_view text, std::size_t width, std::size_t hanging = 0);
 std::size_t display_width(std::string_view utf8);

@@ -4,7 +4,7 @@ import pathlib
 import re
 import sys
 
-# Each folder and what it may include of ours besides itself: folders, or prefixes of paths.
+# Each folder and what it may include of ours besides itself: folders, or prefixes of paths. The innermost folder of a file counts.
 ALLOWED = {
     "model_spec": [],
     "hardware_profiles": ["model_spec/"],
@@ -12,6 +12,7 @@ ALLOWED = {
     "kernels": [f"model_spec/{part}" for part in ("ops/", "dtype.h", "units.h", "number.h", "cost.h", "error.h")],
     "executor": ["model_spec/", "kernels/", "hardware_profiles/"],
     "cli": ["model_spec/", "hardware_profiles/", "simulator/", "kernels/", "executor/"],
+    "gui/models": ["model_spec/", "hardware_profiles/", "simulator/", "cli/"],
     "gui": ["model_spec/", "hardware_profiles/", "simulator/", "cli/"],
     "tests": ["model_spec/", "hardware_profiles/", "simulator/", "kernels/", "executor/", "cli/", "gui/"],
 }
@@ -19,13 +20,27 @@ ALLOWED = {
 CONFINED = [
     ("CUDA", re.compile(r"(cuda|cublas|cupti|curand|nccl|nvtx|nvml|cooperative_groups)"), ("kernels/cuda/", "executor/")),
     ("Qt", re.compile(r"(Q[A-Z]|Qt|qcustomplot)"), ("gui/",)),
+    ("widget", re.compile(r"(Q(Widget|Application|MainWindow|Dialog|Graphics)|QtWidgets|qcustomplot)"), ("gui/widgets/", "gui/main.cpp")),
+]
+# Files, what they include, and whether they may: what the rules must say.
+EXAMPLES = [
+    ("gui/models/a.cpp", '"', "gui/models/b.h", True),
+    ("gui/models/a.cpp", '"', "cli/b.h", True),
+    ("gui/models/a.cpp", '"', "gui/widgets/b.h", False),
+    ("gui/models/a.cpp", "<", "QString", True),
+    ("gui/models/a.cpp", "<", "QWidget", False),
+    ("tests/gui/models/a.cpp", "<", "QApplication", False),
+    ("gui/widgets/a.cpp", '"', "gui/models/b.h", True),
+    ("gui/widgets/a.cpp", "<", "QWidget", True),
+    ("cli/a.cpp", "<", "QString", False),
+    ("model_spec/a.cpp", '"', "simulator/b.h", False),
 ]
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
 def fault(file, bracket, target):
     """Why `file` must not include `target`, or None."""
-    folder = file.split("/")[0]
+    folder = max((f for f in ALLOWED if file.startswith(f"{f}/")), key=len)
     place = file.removeprefix("tests/")
     for name, pattern, places in CONFINED:
         if pattern.match(target) and not place.startswith(places):
@@ -40,8 +55,10 @@ def fault(file, bracket, target):
 
 
 def main(root):
+    for file, bracket, target, may in EXAMPLES:
+        assert (fault(file, bracket, target) is None) == may, (file, target)
     faults = 0
-    for folder in ALLOWED:
+    for folder in (f for f in ALLOWED if "/" not in f):
         for path in sorted((root / folder).rglob("*")):
             if path.suffix not in (".h", ".cpp", ".cu", ".cuh"):
                 continue

@@ -41,10 +41,21 @@ std::vector<Fault> faults_of(std::string_view text, const std::string& file) {
   return out;
 }
 
+System system_of(const Scenario& s, const Phase& phase) {
+  auto profile = hardware_profiles::find_profile(phase.system);
+  auto calibration = calibration_of(s, profile);
+  return {std::move(profile), std::move(calibration)};
+}
+
 }  // namespace
 
+std::string line_of(const Fault& f) {
+  const auto line = f.line > 0 ? fmt::format("line {}: ", f.line) : std::string();
+  return line + (f.key.empty() ? "" : f.key + ": ") + f.message;
+}
+
 std::string Answer::nothing(PhaseName p) const {
-  if (!faults.empty()) return faults.front().key.empty() ? faults.front().message : faults.front().key + ": " + faults.front().message;
+  if (!faults.empty()) return line_of(faults.front());
   if (!estimate) return "no answer yet";
   const auto& e = estimated(p);
   return e.reason.empty() ? std::string() : fmt::format("{} does not fit: {}", name_of(p), e.reason);
@@ -54,7 +65,9 @@ Answer answer(std::string_view toml, const std::string& file) {
   Answer a;
   try {
     a.settings = effective_settings(parse_settings(toml, file));
-    a.scenario = read_scenario(a.settings);
+    auto scenario = read_scenario(a.settings);
+    a.systems = {system_of(scenario, scenario.prefill), system_of(scenario, scenario.decode)};
+    a.scenario = std::move(scenario);
     a.estimate = estimate(*a.scenario);
     a.report = cli::estimate_report(*a.scenario, *a.estimate, a.settings);
     a.report.tables.push_back(cli::settings_table(a.settings));

@@ -3,25 +3,26 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 #include <string_view>
+
+#include "simulator/report.h"
 
 namespace fathom::gui {
 namespace {
 
+using simulator::csv_text;
+
 constexpr std::array<std::string_view, 6> look_names{"line", "dashed", "points", "bars", "spans", "cells"};
 
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
+std::string in_full(double v) { return std::isfinite(v) ? fmt::format("{}", v) : std::string(); }
+std::string short_text(double v) { return fmt::format("{:.6g}", v); }
 
 // Where a mark stands on an axis: the category's name, or the number.
-std::string place(const Axis& axis, double at, int digits) {
-  const auto index = static_cast<std::size_t>(at);
-  if (index < axis.categories.size()) return axis.categories[index];
-  return digits > 0 ? fmt::format("{:.{}g}", at, digits) : fmt::format("{}", at);
+template <class Text>
+std::string place(const Axis& axis, double at, const Text& text) {
+  const bool named = at >= 0 && at < static_cast<double>(axis.categories.size());
+  return named ? axis.categories[static_cast<std::size_t>(at)] : text(at);
 }
 
 std::string dump(const char* name, const Axis& a) {
@@ -37,7 +38,8 @@ std::string to_csv(const Chart& chart) {
   std::string out = "series,x,y,size,key\n";
   for (const auto& s : chart.series)
     for (const auto& m : s.marks)
-      out += fmt::format("{},{},{},{},{}\n", quoted(s.name), quoted(place(chart.x, m.x, 0)), quoted(place(chart.y, m.y, 0)), m.size, quoted(m.key));
+      out += fmt::format("{},{},{},{},{}\n", csv_text(s.name), csv_text(place(chart.x, m.x, in_full)), csv_text(place(chart.y, m.y, in_full)), in_full(m.size),
+                         csv_text(m.key));
   return out;
 }
 
@@ -49,7 +51,8 @@ std::string dump(const Chart& chart) {
   for (const auto& s : chart.series) {
     out += fmt::format("{} {} ({})\n", look_names[static_cast<std::size_t>(s.look)], s.name, s.colour);
     for (const auto& m : s.marks)
-      out += fmt::format("  {} | {} | {:.6g}{}{}\n", place(chart.x, m.x, 6), place(chart.y, m.y, 6), m.size, m.key.empty() ? "" : " | ", m.key);
+      out +=
+          fmt::format("  {} | {} | {:.6g}{}{}\n", place(chart.x, m.x, short_text), place(chart.y, m.y, short_text), m.size, m.key.empty() ? "" : " | ", m.key);
   }
   return out;
 }

@@ -16,10 +16,10 @@ struct Axis {
 
 // One thing that can be pointed at.
 struct Mark {
-  double x = 0, y = 0;
-  double size = 0;  // spans: length along x, from x; cells: the value shown as a colour
-  std::string key;  // what it stands for, the same in every view; empty: nothing that other views know
-  std::string tip;  // lines shown beside the pointer
+  double x = 0, y = 0;  // a line breaks where y is NAN: something belongs there that has no value
+  double size = 0;      // spans: length along x, from x; cells: the value shown as a colour, NAN: none
+  std::string key;      // what it stands for, the same in every view; empty: nothing that other views know
+  std::string tip;      // lines shown beside the pointer
 };
 
 enum class Look : unsigned char {
@@ -54,7 +54,7 @@ struct Chart {
   std::string empty;         // why there is nothing to show; empty: there is
 };
 
-std::string to_csv(const Chart&);  // series,x,y,size,key: one line a mark, RFC 4180
+std::string to_csv(const Chart&);  // series,x,y,size,key: one line a mark, RFC 4180; NAN is empty
 std::string dump(const Chart&);    // for tests: titles, then one line a mark with six significant digits
 
 }  // namespace fathom::gui

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "cli/flags.h"
-#include "model_spec/toml.h"
+#include "gui/models/value.h"
 
 namespace fathom::gui {
 namespace {
@@ -41,8 +41,8 @@ std::string quoted(const std::string& text) {
 
 // The text of a TOML string, any other literal as it is.
 std::string plain(const std::string& literal) {
-  const auto root = model_spec::parse_toml("value = " + literal + "\n", "value");
-  const auto* text = std::get_if<std::string>(&root.find("value")->data);
+  const auto value = value_of(literal);
+  const auto* text = std::get_if<std::string>(&value.data);
   return text ? *text : literal;
 }
 

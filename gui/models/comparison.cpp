@@ -6,51 +6,54 @@
 #include <array>
 #include <cmath>
 
+#include "gui/models/metrics.h"
+#include "gui/models/value.h"
+
 namespace fathom::gui {
 namespace {
 
 // A figure of the comparison is one cell of a table of the report.
 struct Pick {
   std::string_view table, record, field;  // their keys; record is empty where the table has one only
-  std::string_view key, heading;
+  std::string_view key, heading;          // heading: or the id of the metric that it is
   Kind kind;
 };
 constexpr std::array<Pick, 35> picks{{
-    {"csv", "", "model", "model", "model", Kind::text},
-    {"csv", "", "num_total_gpus", "gpus", "GPUs of both phases", Kind::count},
-    {"csv", "", "isl", "isl", "input tokens", Kind::count},
-    {"csv", "", "osl", "osl", "output tokens", Kind::count},
-    {"request", "", "ttft_ms", "ttft_ms", "time to first token, ms", Kind::real},
-    {"request", "", "tpot_ms", "tpot_ms", "time per output token, ms", Kind::real},
-    {"request", "", "request_latency_ms", "request_latency_ms", "request, ms", Kind::real},
-    {"request", "", "output_tokens_per_second_per_user", "output_tokens_per_second_per_user", "output tokens/s/user", Kind::real},
-    {"csv", "", "tokens/s/gpu", "output_tokens_per_second_per_gpu", "output tokens/s per GPU of both phases", Kind::real},
-    {"request", "", "requests_per_second", "requests_per_second", "requests/s of the decode GPUs", Kind::real},
-    {"costs", "input_missed", "usd_per_mtok", "usd_per_mtok_input_missed", "USD per Mtok of input missed", Kind::usd},
-    {"costs", "input_cached", "usd_per_mtok", "usd_per_mtok_input_cached", "USD per Mtok of input cached", Kind::usd},
-    {"costs", "output", "usd_per_mtok", "usd_per_mtok_output", "USD per Mtok of output", Kind::usd},
+    {"csv", "", "model", "model", "Model", Kind::text},
+    {"csv", "", "num_total_gpus", "gpus", "gpus", Kind::count},
+    {"csv", "", "isl", "isl", "Input tokens", Kind::count},
+    {"csv", "", "osl", "osl", "Output tokens", Kind::count},
+    {"request", "", "ttft_ms", "ttft_ms", "ttft", Kind::real},
+    {"request", "", "tpot_ms", "tpot_ms", "tpot", Kind::real},
+    {"request", "", "request_latency_ms", "request_latency_ms", "Request, ms", Kind::real},
+    {"request", "", "output_tokens_per_second_per_user", "output_tokens_per_second_per_user", "tokens_per_user", Kind::real},
+    {"csv", "", "tokens/s/gpu", "output_tokens_per_second_per_gpu", "tokens_per_gpu", Kind::real},
+    {"request", "", "requests_per_second", "requests_per_second", "Requests/s of the decode GPUs", Kind::real},
+    {"costs", "input_missed", "usd_per_mtok", "usd_per_mtok_input_missed", "usd_input", Kind::usd},
+    {"costs", "input_cached", "usd_per_mtok", "usd_per_mtok_input_cached", "usd_cached", Kind::usd},
+    {"costs", "output", "usd_per_mtok", "usd_per_mtok_output", "usd_output", Kind::usd},
     {"csv", "", "usd_per_gpu_hour", "usd_per_gpu_hour", "USD per GPU-hour", Kind::usd},
-    {"phases", "prefill", "system", "prefill_system", "prefill: system", Kind::text},
-    {"phases", "prefill", "layout", "prefill_layout", "prefill: layout", Kind::text},
-    {"phases", "prefill", "gpus", "prefill_gpus", "prefill: GPUs", Kind::count},
-    {"phases", "prefill", "batch_per_rank", "prefill_batch", "prefill: sequences per dp rank", Kind::count},
-    {"phases", "prefill", "step_ms", "prefill_step_ms", "prefill: step, ms", Kind::real},
-    {"phases", "prefill", "input_tokens_per_second_per_gpu", "input_tokens_per_second_per_prefill_gpu", "prefill: input tokens/s/GPU", Kind::real},
-    {"memory_per_gpu", "prefill", "needed_GB", "prefill_needed_GB", "prefill: needed, GB", Kind::fixed},
-    {"memory_per_gpu", "prefill", "limit_GB", "prefill_limit_GB", "prefill: limit, GB", Kind::fixed},
-    {"phases", "decode", "system", "decode_system", "decode: system", Kind::text},
-    {"phases", "decode", "layout", "decode_layout", "decode: layout", Kind::text},
-    {"phases", "decode", "gpus", "decode_gpus", "decode: GPUs", Kind::count},
-    {"phases", "decode", "batch_per_rank", "decode_batch", "decode: sequences per dp rank", Kind::count},
-    {"phases", "decode", "step_ms", "decode_step_ms", "decode: step, ms", Kind::real},
-    {"phases", "decode", "output_tokens_per_second_per_gpu", "output_tokens_per_second_per_decode_gpu", "decode: output tokens/s/GPU", Kind::real},
-    {"memory_per_gpu", "decode", "routed_experts_GB", "decode_routed_experts_GB", "decode: routed experts, GB", Kind::fixed},
-    {"memory_per_gpu", "decode", "latent_cache_GB", "decode_latent_cache_GB", "decode: latent cache, GB", Kind::fixed},
-    {"memory_per_gpu", "decode", "index_cache_GB", "decode_index_cache_GB", "decode: index cache, GB", Kind::fixed},
-    {"memory_per_gpu", "decode", "needed_GB", "decode_needed_GB", "decode: needed, GB", Kind::fixed},
-    {"memory_per_gpu", "decode", "limit_GB", "decode_limit_GB", "decode: limit, GB", Kind::fixed},
-    {"memory_per_gpu", "decode", "largest_batch", "decode_largest_batch", "decode: largest batch that fits", Kind::count},
-    {"phases", "decode", "inside_measured_domain", "decode_inside_measured_domain", "decode: inside measured domain", Kind::text},
+    {"phases", "prefill", "system", "prefill_system", "Prefill: system", Kind::text},
+    {"phases", "prefill", "layout", "prefill_layout", "Prefill: layout", Kind::text},
+    {"phases", "prefill", "gpus", "prefill_gpus", "Prefill: GPUs", Kind::count},
+    {"phases", "prefill", "batch_per_rank", "prefill_batch", "Prefill: sequences per dp rank", Kind::count},
+    {"phases", "prefill", "step_ms", "prefill_step_ms", "Prefill: step, ms", Kind::real},
+    {"phases", "prefill", "input_tokens_per_second_per_gpu", "input_tokens_per_second_per_prefill_gpu", "Prefill: input tokens/s/GPU", Kind::real},
+    {"memory_per_gpu", "prefill", "needed_GB", "prefill_needed_GB", "Prefill: needed, GB", Kind::fixed},
+    {"memory_per_gpu", "prefill", "limit_GB", "prefill_limit_GB", "Prefill: limit, GB", Kind::fixed},
+    {"phases", "decode", "system", "decode_system", "Decode: system", Kind::text},
+    {"phases", "decode", "layout", "decode_layout", "Decode: layout", Kind::text},
+    {"phases", "decode", "gpus", "decode_gpus", "Decode: GPUs", Kind::count},
+    {"phases", "decode", "batch_per_rank", "decode_batch", "Decode: sequences per dp rank", Kind::count},
+    {"phases", "decode", "step_ms", "decode_step_ms", "Decode: step, ms", Kind::real},
+    {"phases", "decode", "output_tokens_per_second_per_gpu", "output_tokens_per_second_per_decode_gpu", "tokens_per_decode_gpu", Kind::real},
+    {"memory_per_gpu", "decode", "routed_experts_GB", "decode_routed_experts_GB", "Decode: routed experts, GB", Kind::fixed},
+    {"memory_per_gpu", "decode", "latent_cache_GB", "decode_latent_cache_GB", "Decode: latent cache, GB", Kind::fixed},
+    {"memory_per_gpu", "decode", "index_cache_GB", "decode_index_cache_GB", "Decode: index cache, GB", Kind::fixed},
+    {"memory_per_gpu", "decode", "needed_GB", "decode_needed_GB", "Decode: needed, GB", Kind::fixed},
+    {"memory_per_gpu", "decode", "limit_GB", "decode_limit_GB", "Decode: limit, GB", Kind::fixed},
+    {"memory_per_gpu", "decode", "largest_batch", "decode_largest_batch", "largest_batch", Kind::count},
+    {"phases", "decode", "inside_measured_domain", "decode_inside_measured_domain", "Decode: inside measured domain", Kind::text},
 }};
 
 const Table* find_table(const Report& report, std::string_view key) {
@@ -80,12 +83,6 @@ std::vector<Cell> figures(const Answer& a) {
   return cells;
 }
 
-std::optional<double> number_of(const Cell& c) {
-  if (const auto* whole = std::get_if<std::int64_t>(&c)) return static_cast<double>(*whole);
-  const auto* real = std::get_if<double>(&c);
-  return real ? std::optional(*real) : std::nullopt;
-}
-
 std::string signed_percent(double change) {
   const auto size = shown(Cell{100 * std::abs(change)}, Kind::percent);
   return fmt::format("{}{} %", size == "0.0" ? "" : change < 0 ? "−" : "+", size);
@@ -99,8 +96,11 @@ Cell difference(const Cell& first, const Cell& other) {
 }
 
 std::vector<TableField> fields() {
-  std::vector<TableField> out{{"verdict", "verdict", Kind::text}};
-  for (const auto& pick : picks) out.push_back({std::string(pick.key), std::string(pick.heading), pick.kind});
+  std::vector<TableField> out{{"verdict", "Verdict", Kind::text}};
+  for (const auto& pick : picks) {
+    const auto* metric = find_metric(pick.heading);
+    out.push_back({std::string(pick.key), metric ? label(*metric) : std::string(pick.heading), pick.kind});
+  }
   return out;
 }
 

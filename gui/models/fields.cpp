@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "cli/flags.h"
+#include "gui/models/value.h"
 #include "model_spec/model_fields.h"
 
 namespace fathom::gui {
@@ -15,6 +16,7 @@ namespace {
 using enum SettingKind;
 
 constexpr double largest_whole = 9007199254740992;  // 2^53
+constexpr double almost_all = 0.9999;               // of a share that leaves something: the most that does not read as 100%
 constexpr std::string_view model = "Model", hardware = "Hardware", layout = "Layout", serving = "Serving", workload = "Workload", prices = "Prices";
 
 struct Row {
@@ -143,14 +145,6 @@ bool has_field(std::string_view key) {
   return std::ranges::any_of(scenario_fields(), [&](const Field& f) { return f.info.key == key; });
 }
 
-TomlValue value_of(const std::string& literal) { return *parse_toml("value = " + literal + "\n", "value").find("value"); }
-
-std::optional<double> number_of(const TomlValue& value) {
-  if (const auto* whole = std::get_if<std::int64_t>(&value.data)) return static_cast<double>(*whole);
-  const auto* real = std::get_if<double>(&value.data);
-  return real ? std::optional(*real) : std::nullopt;
-}
-
 // As it is shown: 0.9 of "90%", and of "90" where nothing above 1 makes sense.
 std::optional<double> quantity_of(const Field& f, std::string_view typed) {
   std::string text(typed);
@@ -228,7 +222,7 @@ std::optional<std::string> literal_of(const Field& f, std::string_view typed, do
 std::string typed_of(const Field& f, const std::string& literal, double whole) {
   const auto value = value_of(literal);
   if (const auto* text = std::get_if<std::string>(&value.data)) return *text;
-  const auto v = number_of(value);
+  const auto v = number_of(value.data);
   if (!v) return literal;
   return text_of(f, f.share_of.empty() ? *v : *v / std::max(whole, 1.0));
 }
@@ -237,7 +231,8 @@ std::string stepped(const Field& f, std::string_view typed, int steps, double wh
   auto v = quantity_of(f, typed).value_or(f.info.least);
   for (; f.step == 0 && steps > 0; --steps) v = std::max(1.0, 2 * v);
   for (; f.step == 0 && steps < 0; ++steps) v = std::floor(v / 2);
-  v = std::clamp(v + steps * f.step, f.info.least, f.share_of.empty() ? f.info.most : (whole - 1) / whole);
+  const double most = f.share_of.empty() ? f.info.most : std::clamp((whole - 1) / std::max(whole, 1.0), 0.0, almost_all);
+  v = std::clamp(v + steps * f.step, f.info.least, most);
   return text_of(f, v);
 }
 
@@ -245,7 +240,8 @@ std::string range_of(const Field& f) {
   const auto limit = [&](double v) { return f.percent ? text_of(f, v) : shown(Cell{v}, f.info.kind == integer ? Kind::count : Kind::real); };
   if (f.info.kind == word) return fmt::format("{}", fmt::join(f.info.words, ", "));
   if (f.info.kind != integer && f.info.kind != number) return {};
-  return fmt::format("{} to {}", limit(f.info.least), limit(f.share_of.empty() ? f.info.most : 1));
+  if (!f.share_of.empty()) return fmt::format("{} to less than {}", limit(f.info.least), limit(1));
+  return fmt::format("{} to {}", limit(f.info.least), limit(f.info.most));
 }
 
 }  // namespace fathom::gui

@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "gui/models/html.h"
+#include "gui/models/metrics.h"
 
 namespace fathom::gui {
 namespace {
 
-std::string number(double v) { return fmt::format("{}", v); }
+double ms(Seconds s) { return 1e3 * s.value; }
 
 std::string sources(const PhaseEstimate& e) {
   std::string out;
@@ -19,7 +18,7 @@ std::string sources(const PhaseEstimate& e) {
 
 class Figures {
  public:
-  explicit Figures(const Answer& a) : s_(*a.scenario), e_(*a.estimate) {}
+  explicit Figures(const Answer& a) : a_(a), s_(*a.scenario), e_(*a.estimate) {}
 
   std::vector<KeyFigure> take() {
     times();
@@ -34,10 +33,10 @@ class Figures {
     const char* symbolic;
     std::string filled;
   };
-  void add(const char* key, const char* label, const char* unit, Kind kind, double value, const PhaseEstimate* rests_on, Formula formula) {
-    out_.push_back({.key = fmt::format("figure/{}", key),
-                    .label = label,
-                    .unit = unit,
+  void add(std::string_view id, std::string_view name, std::string_view unit, Kind kind, double value, const PhaseEstimate* rests_on, Formula formula) {
+    out_.push_back({.key = fmt::format("figure/{}", id),
+                    .label = std::string(name),
+                    .unit = std::string(unit),
                     .value = shown(Cell{value}, kind),
                     .number = value,
                     .source = rests_on ? sources(*rests_on) : std::string(),
@@ -45,52 +44,50 @@ class Figures {
                     .symbolic = formula.symbolic,
                     .filled = std::move(formula.filled)});
   }
-
-  void times() {
-    const auto& p = e_.prefill;
-    const double ttft = 1e3 * e_.ttft.value, interval = 1e3 * p.interval.value;
-    const auto first = ttft - interval * static_cast<double>(steps_of_prompt() - 1);
-    add("ttft", "time to first token", "ms", Kind::real, ttft, &p,
-        {"first step through all stages + (steps of the prompt - 1) * interval", fmt::format("{} + ({} - 1) * {}", first, steps_of_prompt(), interval)});
-    add("tpot", "time per output token", "ms", Kind::real, 1e3 * e_.tpot.value, &e_.decode,
-        {"decode step / tokens per step", fmt::format("{} / {}", 1e3 * e_.decode.step.value, e_.tokens_per_step)});
+  void add(std::string_view metric, const PhaseEstimate& rests_on, Formula formula) {
+    const auto& m = *find_metric(metric);
+    add(m.id, m.name, m.unit, m.kind, m.value(a_).value(), &rests_on, std::move(formula));
   }
 
-  [[nodiscard]] std::int64_t steps_of_prompt() const {
-    const auto tokens = s_.workload.isl - s_.workload.prefix, step = e_.prefill.batch.groups.front().new_tokens;
-    return (tokens + step - 1) / step;
+  void times() {
+    add("ttft", e_.prefill,
+        {"first step through all stages + steps * mean interval - slowest stage of the first step",
+         fmt::format("{} + {} * {} - {}", ms(e_.first_latency), e_.prompt_steps, ms(e_.prefill.interval), ms(e_.first_interval))});
+    add("tpot", e_.decode, {"decode step / tokens per step", fmt::format("{} / {}", ms(e_.decode.step), e_.tokens_per_step)});
   }
 
   void rates() {
     const auto& d = e_.decode;
-    add("user", "output tokens/s/user", "", Kind::real, e_.tokens_per_second_per_user, &d,
-        {"1000 / time per output token", fmt::format("1000 / {}", 1e3 * e_.tpot.value)});
-    add("gpu", "output tokens/s/GPU", "", Kind::real, d.tokens_per_second_per_gpu, &d,
+    add("tokens_per_user", d, {"1000 / time per output token", fmt::format("1000 / {}", ms(e_.tpot))});
+    add("tokens_per_decode_gpu", d,
         {"sequences per rank * dp * micro batches / time per output token / GPUs",
-         fmt::format("{} * {} * {} / {} / {}", d.batch.sequences(), d.layout.dp, s_.decode.layout.micro_batches, number(e_.tpot.value), d.gpus)});
+         fmt::format("{} * {} * {} / {} / {}", d.batch.sequences(), d.layout.dp, s_.decode.layout.micro_batches, e_.tpot.value, d.gpus)});
   }
 
   void costs() {
     if (!e_.costs) return;
-    const auto& p = s_.prices;
-    add("output_cost", "USD per Mtok, output", "", Kind::usd, e_.costs->output, &e_.decode,
-        {"USD per GPU-hour / 3600 / utilisation / (output tokens/s/GPU) * 1e6",
-         fmt::format("{} / 3600 / {} / {} * 1e6", *e_.usd_per_gpu_hour, p.utilisation, number(e_.decode.tokens_per_second_per_gpu))});
-    add("input_cost", "USD per Mtok, input missed", "", Kind::usd, e_.costs->input_miss, &e_.prefill,
-        {"what a token takes of a prompt without cached prefix, at the price of a GPU-hour", number(e_.costs->input_miss)});
+    const auto used = s_.prices.utilisation;
+    add("usd_output", e_.decode,
+        {"USD per GPU-hour / 3600 / utilisation / (output tokens/s per GPU) * 1e6",
+         fmt::format("{} / 3600 / {} / {} * 1e6", *e_.usd_per_gpu_hour, used, e_.decode.tokens_per_second_per_gpu)});
+    add("usd_input", e_.prefill,
+        {"GPU-seconds of a token without cached prefix * USD per GPU-hour / 3600 / utilisation * 1e6",
+         fmt::format("{} * {} / 3600 / {} * 1e6", e_.gpu_seconds_per_new_token, *e_.prefill_usd_per_gpu_hour, used)});
   }
 
   void machines() {
     const auto& p = e_.prefill;
     const auto& d = e_.decode;
-    add("gpus", p.system == d.system ? "GPUs, prefill + decode unit" : "GPUs of both systems", "", Kind::count, static_cast<double>(p.gpus + d.gpus), nullptr,
-        {"GPUs of a prefill unit + GPUs of a decode unit", fmt::format("{} + {}", p.gpus, d.gpus)});
+    add("unit_gpus", "GPUs, one unit of each phase", "", Kind::count, static_cast<double>(p.gpus + d.gpus), nullptr,
+        {"GPUs of one prefill unit + GPUs of one decode unit", fmt::format("{} + {}", p.gpus, d.gpus)});
     const auto spare = [](const PhaseEstimate& e) { return e.fit.limit - e.fit.needed(); };
-    const auto& fuller = spare(p) < spare(d) ? p : d;
-    add("spare", &fuller == &p ? "GB to spare, prefill" : "GB to spare, decode", "", Kind::fixed, spare(fuller).value / 1e9, nullptr,
-        {"limit - needed, on the fullest GPU", fmt::format("{} - {}", number(fuller.fit.limit.value / 1e9), number(fuller.fit.needed().value / 1e9))});
+    const bool of_prefill = spare(p) < spare(d);
+    const auto& fuller = of_prefill ? p : d;
+    add("free_memory", of_prefill ? "Free memory of a prefill GPU" : find_metric("free_memory")->name, "GB", Kind::fixed, spare(fuller).value / 1e9, nullptr,
+        {"limit - needed, on the fullest GPU", fmt::format("{} - {}", fuller.fit.limit.value / 1e9, fuller.fit.needed().value / 1e9)});
   }
 
+  const Answer& a_;
   const Scenario& s_;
   const Estimate& e_;
   std::vector<KeyFigure> out_;
@@ -130,7 +127,7 @@ std::string explanation(const Answer& a, std::string_view key) {
   const auto found = find_operator(a, key);
   if (!found) return {};
   const auto phase = key.starts_with("prefill/") ? PhaseName::prefill : PhaseName::decode;
-  return explanation(cli::explain_operator(*a.scenario, a.phase(phase), std::string(name_of(phase)), *found));
+  return explanation(cli::explain_operator(a.system(phase).profile, a.system(phase).calibration, std::string(name_of(phase)), *found));
 }
 
 }  // namespace fathom::gui

@@ -11,7 +11,7 @@ namespace fathom::gui {
 
 struct KeyFigure {
   std::string key;               // "figure/tpot"
-  std::string label, unit;       // "time per output token", "ms"
+  std::string label, unit;       // "Time per output token", "ms"; as metrics() calls it
   std::string value;             // as people read it
   double number = 0;             // in full
   std::string source;            // kinds of rates that it rests on, longest time first

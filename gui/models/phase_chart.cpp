@@ -8,7 +8,7 @@ namespace fathom::gui {
 
 Chart phase_chart(const Answer& a, PhaseName p, std::string_view what) {
   Chart c;
-  c.title = fmt::format("{} {}", p == PhaseName::prefill ? "Prefill" : "Decode", what);
+  c.title = fmt::format("{} {}", title_of(p), what);
   c.empty = a.nothing(p);
   return c;
 }

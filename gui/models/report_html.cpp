@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "gui/models/html.h"
 #include "gui/models/metrics.h"
@@ -32,7 +33,7 @@ std::string heading(std::string_view text) { return fmt::format("<h2>{}</h2>\n",
 // Attributes, not CSS: QTextDocument does not align cells by style.
 std::string line_html(const std::vector<std::string>& cells, const std::vector<bool>& right, std::string_view tag) {
   std::string out = "<tr>";
-  for (std::size_t c = 0; c < cells.size(); ++c) out += fmt::format("<{}{}>{}</{}>", tag, right[c] ? " align=\"right\"" : "", escaped_html(cells[c]), tag);
+  for (std::size_t c = 0; c < cells.size(); ++c) out += fmt::format("<{}{}>{}</{}>", tag, right[c] ? " align=\"right\" style=\"white-space: nowrap\"" : "", escaped_html(cells[c]), tag);
   return out + "</tr>\n";
 }
 
@@ -63,7 +64,7 @@ Table main_figures(const Answer& a) {
   Table t{.key = "figures", .title = "Main figures", .form = Form::columns, .fields = {}, .records = {{"", {}}}};
   for (const auto& m : metrics()) {
     const auto v = m.value(a);
-    t.fields.push_back({std::string(m.id), std::string(m.label), m.kind});
+    t.fields.push_back({std::string(m.id), label(m), m.kind});
     t.records[0].cells.push_back(v ? Cell{*v} : Cell{});
   }
   return t;
@@ -97,13 +98,10 @@ Table rates_table(const hardware_profiles::Calibration& c) {
 }
 
 // Phases on machines of one kind share its tables.
-std::string sources_html(const Scenario& s) {
+std::string sources_html(const Answer& a) {
   std::string out;
-  std::vector<std::string> systems{s.prefill.system};
-  if (s.decode.system != s.prefill.system) systems.push_back(s.decode.system);
-  for (const auto& system : systems) {
-    const auto profile = hardware_profiles::find_profile(system);
-    const auto calibration = calibration_of(s, profile);
+  const bool shared = a.scenario->prefill.system == a.scenario->decode.system;
+  for (const auto& [profile, calibration] : std::span(a.systems).first(shared ? 1 : 2)) {
     out += table_html(titled(cli::profile_table(profile), fmt::format("Every number of {} and its source", profile.name)));
     out += table_html(rates_table(calibration));
   }
@@ -112,7 +110,7 @@ std::string sources_html(const Scenario& s) {
 
 std::string faults_html(const Answer& a) {
   std::vector<std::string> items;
-  for (const auto& f : a.faults) items.push_back((f.line > 0 ? fmt::format("line {}: ", f.line) : "") + (f.key.empty() ? "" : f.key + ": ") + f.message);
+  std::ranges::transform(a.faults, std::back_inserter(items), line_of);
   return "<p class=\"refused\">There is no estimate of this scenario.</p>\n" + list_html("What is wrong with it", items);
 }
 
@@ -123,7 +121,7 @@ std::string estimate_html(const Answer& a, const std::vector<std::pair<std::stri
     if (!t.machines_only) out += table_html(t.title.empty() ? titled(t, "Both phases") : t);
   for (const auto p : {PhaseName::prefill, PhaseName::decode}) out += table_html(cli::steps_table(std::string(name_of(p)), a.estimated(p)));
   out += table_html(titled(cli::settings_table(a.settings), "Assumptions: every setting in force"));
-  return out + list_html("Notes", a.report.notes) + sources_html(*a.scenario);
+  return out + list_html("Notes", a.report.notes) + sources_html(a);
 }
 
 }  // namespace

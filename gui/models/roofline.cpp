@@ -87,7 +87,7 @@ Chart roofline_chart(const Answer& a, PhaseName p) {
   const auto operators = cli::operator_totals(a.estimated(p).trace);
   const auto step = sum_of(operators);
   const auto points = points_of(operators);
-  add_roofs(chart, hardware_profiles::find_profile(a.phase(p).system), points);
+  add_roofs(chart, a.system(p).profile, points);
   BoundSeries bounds(Look::points);
   for (const auto& x : points)
     bounds.of(x.o->step->predicted->bound).push_back({.x = x.intensity, .y = x.flops_per_second / 1e12, .key = operator_key(p, *x.o), .tip = tip_of(x, step)});

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <thread>
 
+#include "cli/flags.h"
 #include "gui/models/metrics.h"
 #include "gui/models/sweep_axis.h"
 #include "model_spec/error.h"
@@ -69,11 +70,13 @@ std::string name_of_point(const SweepResult& r, const SweepPoint& p, const char*
   return text(r.x, p.x) + (r.y ? between + text(*r.y, p.y) : "");
 }
 
+std::string key_of(const SweepResult& r, const SweepPoint& p) { return name_of_point(r, p, "=", ";"); }
+
 std::string tip_of(const SweepResult& r, const SweepPoint& p) {
   auto tip = name_of_point(r, p, " = ", ", ");
   for (std::size_t m = 0; m < metrics().size(); ++m)
-    if (p.values[m]) tip += fmt::format("\n{}: {}", metrics()[m].label, shown(Cell{*p.values[m]}, metrics()[m].kind));
-  tip += "\n" + p.configuration;
+    if (p.values[m]) tip += fmt::format("\n{}: {}", label(metrics()[m]), shown(Cell{*p.values[m]}, metrics()[m].kind));
+  if (!p.configuration.empty()) tip += "\n" + p.configuration;
   return p.reason.empty() ? tip : tip + "\n" + p.reason;
 }
 
@@ -106,13 +109,11 @@ void mark_gaps(const SweepResult& r, std::size_t metric, Chart& chart) {
 
 void draw_line(const SweepResult& r, std::size_t metric, Chart& chart) {
   chart.x = axis_of(r.x);
-  chart.y.title = metrics()[metric].label;
+  chart.y.title = label(metrics()[metric]);
   Series line{.name = chart.y.title, .look = Look::line, .marks = {}};
-  for (const auto& p : r.points)
-    if (p.values[metric]) line.marks.push_back({.x = p.x, .y = *p.values[metric], .key = name_of_point(r, p, "=", ";"), .tip = tip_of(r, p)});
+  for (const auto& p : r.points) line.marks.push_back({.x = p.x, .y = p.values[metric].value_or(NAN), .key = key_of(r, p), .tip = tip_of(r, p)});
   chart.series.push_back(std::move(line));
   mark_gaps(r, metric, chart);
-  if (!chart.guides.empty()) std::tie(chart.x.least, chart.x.most) = std::pair(r.x.values.front(), r.x.values.back());
 }
 
 // The least value of y stands at the bottom, as on any axis of numbers.
@@ -120,15 +121,14 @@ void draw_cells(const SweepResult& r, std::size_t metric, Chart& chart) {
   const auto columns = r.x.values.size(), rows = r.y->values.size();
   chart.x.title = sweep_label(r.x.key);
   chart.y.title = sweep_label(r.y->key);
-  chart.colour_title = metrics()[metric].label;
+  chart.colour_title = label(metrics()[metric]);
   std::ranges::transform(r.x.values, std::back_inserter(chart.x.categories), number_text);
   std::transform(r.y->values.rbegin(), r.y->values.rend(), std::back_inserter(chart.y.categories), number_text);
   Series cells{.name = chart.colour_title, .look = Look::cells, .marks = {}};
   for (std::size_t i = 0; i < r.points.size(); ++i) {
     const auto& p = r.points[i];
-    if (!p.values[metric]) continue;
     const auto x = static_cast<double>(i % columns), y = static_cast<double>(rows - 1 - i / columns);
-    cells.marks.push_back({.x = x, .y = y, .size = *p.values[metric], .key = name_of_point(r, p, "=", ";"), .tip = tip_of(r, p)});
+    cells.marks.push_back({.x = x, .y = y, .size = p.values[metric].value_or(NAN), .key = key_of(r, p), .tip = tip_of(r, p)});
   }
   chart.series.push_back(std::move(cells));
 }
@@ -169,7 +169,7 @@ SweepResult sweep(const SweepRequest& request, const std::stop_token& stop, cons
 
 Chart sweep_chart(const SweepResult& r, std::size_t metric) {
   Chart chart;
-  chart.title = metrics()[metric].label;
+  chart.title = label(metrics()[metric]);
   chart.empty = emptiness(r, metric);
   if (!chart.empty.empty()) return chart;
   if (const auto without = missing(r, metric); without > 0) chart.title += fmt::format(" ({} of {} points do not run)", without, r.points.size());
@@ -185,19 +185,11 @@ std::string sweep_note(const SweepResult& r) {
                   : fmt::format("{} of {} points do not run. {}: {}", bad, r.points.size(), name_of_point(r, *first, " = ", ", "), first->reason);
 }
 
-Table sweep_table(const SweepResult& r) {
-  Table t{.key = "sweep", .title = {}, .form = Form::rows, .fields = {{r.x.key, sweep_label(r.x.key)}}, .records = {}};
-  if (r.y) t.fields.push_back({r.y->key, sweep_label(r.y->key)});
-  for (const auto& m : metrics()) t.fields.push_back({std::string(m.id), std::string(m.label), m.kind});
-  t.fields.push_back({"reason", "Why not", Kind::text});
-  for (const auto& p : r.points) {
-    Record record{"", {p.x}};
-    if (r.y) record.cells.emplace_back(p.y);
-    for (const auto& v : p.values) record.cells.push_back(v ? Cell{*v} : Cell{});
-    record.cells.push_back(p.reason.empty() ? Cell{} : Cell{p.reason});
-    t.records.push_back(std::move(record));
-  }
-  return t;
+std::vector<std::pair<std::string, std::string>> settings_of_key(std::string_view key) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto part : cli::split(key, ';'))
+    if (const auto equals = part.find('='); equals != std::string_view::npos) out.emplace_back(part.substr(0, equals), part.substr(equals + 1));
+  return out;
 }
 
 }  // namespace fathom::gui

@@ -5,6 +5,8 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gui/models/answer.h"
@@ -42,11 +44,12 @@ struct SweepResult {
 // Runs on all cores. `progress` is called on this thread only, with the share that is done. The same request gives the same result.
 SweepResult sweep(const SweepRequest&, const std::stop_token&, const std::function<void(double)>& progress);
 
-// A line over x, or a heat map over both. A point's key is what to set: "workload.isl=8000;decode.batch=64". metric: index into metrics().
+// A line over x, or a heat map over both, of all points: the value of one that does not run is NAN and its tip says why. metric: index into
+// metrics(). A point's key is what to set: "workload.isl=8000;decode.batch=64", dotted keys of a scenario and TOML numbers, x first.
 Chart sweep_chart(const SweepResult&, std::size_t metric);
 // How many points do not run, and why the first one does not; empty: all run.
 std::string sweep_note(const SweepResult&);
-// Every point with every metric.
-Table sweep_table(const SweepResult&);
+// The settings of a point's key: dotted key and TOML literal of each; none of any other key.
+std::vector<std::pair<std::string, std::string>> settings_of_key(std::string_view key);
 
 }  // namespace fathom::gui

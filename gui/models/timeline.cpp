@@ -91,7 +91,7 @@ class Drawing {
 
 Chart timeline_chart(const Answer& a, PhaseName p) {
   auto chart = step_chart(a, p, "step in time");
-  chart.x.title = "ms";
+  chart.x.title = "time, ms";
   if (!chart.empty.empty()) return chart;
   const auto& trace = a.estimated(p).trace;
   chart.guides.push_back({.at = ms(trace.total), .text = fmt::format("end {} ms", shown_real(ms(trace.total)))});

@@ -36,7 +36,7 @@ std::vector<Sum> sums_of(const Chart& timeline, double from, double to) {
 }  // namespace
 
 std::string range_html(const Chart& timeline, double from, double to) {
-  auto out = fmt::format("<h3>From {:.4g} to {:.4g}: {:.4g}</h3><p>{}</p><table cellpadding=\"3\">", from, to, to - from, escaped_html(timeline.x.title));
+  auto out = fmt::format("<h3>From {:.4g} to {:.4g} ms: {:.4g} ms</h3><table cellpadding=\"3\">", from, to, to - from);
   double row = -1;
   for (const auto& sum : sums_of(timeline, from, to)) {
     if (sum.row != row) {
@@ -44,7 +44,7 @@ std::string range_html(const Chart& timeline, double from, double to) {
       out += fmt::format("<tr><td colspan=\"4\"><b>{}</b></td></tr>", index < timeline.y.categories.size() ? escaped_html(timeline.y.categories[index]) : "");
       row = sum.row;
     }
-    out += fmt::format("<tr><td>{}</td><td align=\"right\">{}</td><td align=\"right\">{:.4g}</td><td align=\"right\">{:.1f} %</td></tr>",
+    out += fmt::format("<tr><td>{}</td><td align=\"right\">{}</td><td align=\"right\">{:.4g} ms</td><td align=\"right\">{:.1f} %</td></tr>",
                        escaped_html(sum.name), sum.spans, sum.time, 100 * sum.time / (to - from));
   }
   return out + "</table>";

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "gui/models/views.h"
-#include "model_spec/error.h"
 
 namespace fathom::gui {
 namespace {
@@ -46,8 +45,7 @@ class Drawing {
         columns_(cluster_.gpus_per_node > most_gpus ? few_gpus + 1 : cluster_.gpus_per_node) {}
 
   Diagram draw(PhaseName p) {
-    d_.title = fmt::format("{} on {} of {} in {}", p == PhaseName::prefill ? "Prefill" : "Decode", counted(ranks_, "GPU", "GPUs"), profile_.name,
-                           counted(nodes_, "node", "nodes"));
+    d_.title = fmt::format("{} on {} of {} in {}", title_of(p), counted(ranks_, "GPU", "GPUs"), profile_.name, counted(nodes_, "node", "nodes"));
     if (nodes_ > 1) add_fabric();
     for (std::int64_t n = 0; n < std::min(nodes_, most_nodes); ++n) add_node(n);
     if (nodes_ > most_nodes) add_more_nodes();
@@ -187,14 +185,8 @@ void Drawing::add_more_nodes() {
 }  // namespace
 
 Diagram topology_diagram(const Answer& a, PhaseName p) {
-  const auto nothing = [](std::string why) { return Diagram{.title = "Cluster", .nodes = {}, .edges = {}, .frames = {}, .empty = std::move(why)}; };
-  if (!a.scenario) return nothing(a.nothing(p));
-  try {
-    const auto profile = hardware_profiles::find_profile(a.phase(p).system);
-    return Drawing(profile, a.phase(p).layout).draw(p);
-  } catch (const model_spec::Error& e) {  // the file has changed since
-    return nothing(e.what());
-  }
+  if (!a.scenario) return {.title = "Cluster", .nodes = {}, .edges = {}, .frames = {}, .empty = a.nothing(p)};
+  return Drawing(a.system(p).profile, a.phase(p).layout).draw(p);
 }
 
 }  // namespace fathom::gui

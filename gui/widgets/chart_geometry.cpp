@@ -10,15 +10,16 @@ namespace {
 
 constexpr double bar_height = 0.72, span_height = 0.8;  // of a row
 
-// Borders of cells lie halfway between their middles, as seen on the axis.
-std::map<double, Extent> borders(std::set<double> middles, bool logarithmic) {
+// Borders of cells lie halfway between their middles, as seen on the axis; those of a category do not depend on which others have cells.
+std::map<double, Extent> borders(const std::set<double>& middles, const Axis& axis, bool logarithmic) {
   const auto seen = [=](double v) { return logarithmic ? std::log(v) : v; };
   const auto value = [=](double s) { return logarithmic ? std::exp(s) : s; };
+  const bool apart = !axis.categories.empty();
   std::map<double, Extent> out;
   for (auto at = middles.begin(); at != middles.end(); ++at) {
     const double here = seen(*at);
-    const double before = at == middles.begin() ? NAN : (here - seen(*std::prev(at))) / 2;
-    const double after = std::next(at) == middles.end() ? NAN : (seen(*std::next(at)) - here) / 2;
+    const double before = apart || at == middles.begin() ? NAN : (here - seen(*std::prev(at))) / 2;
+    const double after = apart || std::next(at) == middles.end() ? NAN : (seen(*std::next(at)) - here) / 2;
     constexpr double alone = 0.5;
     const double left = !std::isnan(before) ? before : !std::isnan(after) ? after : alone;
     out[*at] = {value(here - left), value(here + (std::isnan(after) ? left : after))};
@@ -26,10 +27,10 @@ std::map<double, Extent> borders(std::set<double> middles, bool logarithmic) {
   return out;
 }
 
-std::vector<QRectF> cells(const Series& series, const Shown& shown) {
+std::vector<QRectF> cells(const Series& series, const Chart& chart, const Shown& shown) {
   std::set<double> xs, ys;
   for (const auto& m : series.marks) xs.insert(m.x), ys.insert(m.y);
-  const auto across = borders(xs, shown.log_x), up = borders(ys, shown.log_y);
+  const auto across = borders(xs, chart.x, shown.log_x), up = borders(ys, chart.y, shown.log_y);
   std::vector<QRectF> out;
   for (const auto& m : series.marks) {
     const auto &x = across.at(m.x), &y = up.at(m.y);
@@ -94,7 +95,7 @@ Boxes boxes_of(const Chart& chart, const Shown& shown) {
   for (const auto& series : chart.series) {
     auto apart = ends;
     auto& stack = shown.hidden.contains(series.name) ? apart : ends;
-    if (series.look == Look::cells) out.push_back(cells(series, shown));
+    if (series.look == Look::cells) out.push_back(cells(series, chart, shown));
     else
       std::transform(series.marks.begin(), series.marks.end(), std::back_inserter(out.emplace_back()),
                      [&](const Mark& m) { return box_of(m, series.look, stack); });
@@ -110,7 +111,7 @@ bool can_be_logarithmic(const Chart& chart, Qt::Orientation o) {
   const bool x = o == Qt::Horizontal;
   if (!(x ? chart.x : chart.y).categories.empty() || (x && has(chart, Look::bars))) return false;  // bars begin at 0
   return std::all_of(chart.series.begin(), chart.series.end(),
-                     [=](const Series& s) { return std::all_of(s.marks.begin(), s.marks.end(), [=](const Mark& m) { return (x ? m.x : m.y) > 0; }); });
+                     [=](const Series& s) { return std::all_of(s.marks.begin(), s.marks.end(), [=](const Mark& m) { return !((x ? m.x : m.y) <= 0); }); });
 }
 
 Extent heat_of(const Chart& chart) {

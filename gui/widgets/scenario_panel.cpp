@@ -14,9 +14,7 @@ constexpr auto line_origin = "line";
 
 QString text_of(const std::string& s) { return QString::fromStdString(s); }
 
-QString title_of(PhaseName p) { return p == PhaseName::prefill ? QStringLiteral("Prefill") : QStringLiteral("Decode"); }
-
-QString title_of(const Field& f) { return f.phase ? QStringLiteral("%1, %2").arg(text_of(f.label), title_of(*f.phase).toLower()) : text_of(f.label); }
+QString title_of(const Field& f) { return f.phase ? QStringLiteral("%1, %2").arg(text_of(f.label), text_of(title_of(*f.phase)).toLower()) : text_of(f.label); }
 
 const Setting* setting_at(const std::vector<Setting>& settings, const std::string& key) {
   const auto found = std::ranges::find(settings, key, &Setting::key);
@@ -67,7 +65,7 @@ QString problem_of(const std::vector<FieldEditor*>& editors) {
   for (const auto* e : editors) {
     const auto phase = e->field().phase;
     const auto problem = e->problem();
-    if (!problem.isEmpty()) lines << (phase ? QStringLiteral("%1: %2").arg(title_of(*phase), problem) : problem.left(1).toUpper() + problem.mid(1));
+    if (!problem.isEmpty()) lines << (phase ? QStringLiteral("%1: %2").arg(text_of(title_of(*phase)), problem) : problem.left(1).toUpper() + problem.mid(1));
   }
   return lines.join(QLatin1Char('\n'));
 }
@@ -127,7 +125,7 @@ void ScenarioPanel::add_row(Group& group, std::span<const Field> fields) {
     group.heads = new QWidget;
     auto* heads = new QHBoxLayout(group.heads);
     heads->setContentsMargins(4, 2, 0, 0);
-    for (const auto& f : fields) heads->addWidget(new QLabel(title_of(*f.phase)));
+    for (const auto& f : fields) heads->addWidget(new QLabel(text_of(title_of(*f.phase))));
     grid.addWidget(group.heads, grid.rowCount(), editor_column, 1, columns - editor_column);
   }
   const int line = grid.rowCount();

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t too_many_discs = 40;  // on a line
 constexpr double dimmed = 0.5;
+constexpr double cross = 7;  // pixels across
 
 bool finite(const QPointF& p) { return std::isfinite(p.x()) && std::isfinite(p.y()); }
 
@@ -54,9 +55,12 @@ QColor SeriesPlottable::fill(const Mark& m) const {
 
 double SeriesPlottable::opacity(const std::string& key) const { return selected_.empty() || key == selected_ ? 1 : dimmed; }
 
+bool SeriesPlottable::is_missing(std::size_t mark) const { return is_line() && std::isnan(boxes_[mark].y()); }
+
 QRectF SeriesPlottable::pixels(std::size_t mark) const {
   const auto& box = boxes_[mark];
   const QPointF first = coordsToPixels(box.left(), box.top()), last = coordsToPixels(box.right(), box.bottom());
+  if (is_missing(mark)) return around({first.x(), clipRect().bottom() - cross}, cross);
   if (!is_boxes()) return around(first, disc());
   auto r = QRectF(first, last).normalized();
   if (r.width() < 1) r.setWidth(1);  // what takes next to no time is still there
@@ -96,6 +100,7 @@ void SeriesPlottable::draw(QCPPainter* p) {
   if (is_line()) draw_line(p);
   if (is_boxes()) draw_boxes(p);
   else draw_discs(p);
+  draw_missing(p);
   p->setOpacity(1);
   draw_selected(p);
 }
@@ -114,9 +119,21 @@ void SeriesPlottable::draw_discs(QCPPainter* p) const {
   p->setPen(is_line() ? QPen(Qt::NoPen) : QPen(colours_.ground, 1));  // keeps discs that overlap apart
   p->setBrush(colours_.series);
   for (std::size_t i = 0; i < boxes_.size(); ++i) {
-    if (!finite(pixels(i).center())) continue;
+    if (is_missing(i) || !finite(pixels(i).center())) continue;
     p->setOpacity(opacity(series_.marks[i].key));
     p->drawEllipse(pixels(i).adjusted(-0.5, -0.5, 0.5, 0.5));
+  }
+}
+
+void SeriesPlottable::draw_missing(QCPPainter* p) const {
+  p->setAntialiasing(true);
+  p->setPen(QPen(colours_.series, 1.5));
+  for (std::size_t i = 0; i < boxes_.size(); ++i) {
+    if (!is_missing(i)) continue;
+    const auto r = pixels(i);
+    p->setOpacity(opacity(series_.marks[i].key));
+    p->drawLine(r.topLeft(), r.bottomRight());
+    p->drawLine(r.topRight(), r.bottomLeft());
   }
 }
 

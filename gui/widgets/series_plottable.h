@@ -39,12 +39,15 @@ class SeriesPlottable : public QCPAbstractPlottable {
  private:
   [[nodiscard]] bool is_line() const { return series_.look == Look::line || series_.look == Look::dashed; }
   [[nodiscard]] bool is_boxes() const { return !is_line() && series_.look != Look::points; }
+  // Of a line, without a value: a cross at the foot of the plot, so that it can be pointed at all the same.
+  [[nodiscard]] bool is_missing(std::size_t mark) const;
   [[nodiscard]] double disc() const;  // pixels across, 0: none
   [[nodiscard]] QColor fill(const Mark&) const;
   [[nodiscard]] double opacity(const std::string& key) const;
   [[nodiscard]] std::vector<QPolygonF> runs() const;  // of the line, apart where a mark has no place
   void draw_line(QCPPainter*) const;
   void draw_discs(QCPPainter*) const;
+  void draw_missing(QCPPainter*) const;
   void draw_boxes(QCPPainter*) const;
   void draw_label(QCPPainter*, const QRectF& box, const Mark&) const;
   void draw_selected(QCPPainter*) const;

@@ -11,12 +11,6 @@
 namespace fathom::gui {
 namespace {
 
-QString line_of(const Fault& f) {
-  const auto where = f.line > 0 ? QStringLiteral("line %1: ").arg(f.line) : QString();
-  const auto key = f.key.empty() ? QString() : QString::fromStdString(f.key) + QStringLiteral(": ");
-  return where + key + QString::fromStdString(f.message);
-}
-
 constexpr int line_role = Qt::UserRole, key_role = Qt::UserRole + 1;
 
 }  // namespace
@@ -105,8 +99,8 @@ ProblemsView::ProblemsView(QWidget* parent) : QListWidget(parent) {
 
 int ProblemsView::show_answer(const SharedAnswer& answer) {
   clear();
-  const auto add = [this](const QString& text, int line, const std::string& key) {
-    auto* item = new QListWidgetItem(text, this);
+  const auto add = [this](const std::string& text, int line, const std::string& key) {
+    auto* item = new QListWidgetItem(QString::fromStdString(text), this);
     item->setData(line_role, line);
     item->setData(key_role, QString::fromStdString(key));
   };
@@ -115,7 +109,7 @@ int ProblemsView::show_answer(const SharedAnswer& answer) {
     for (const auto p : {PhaseName::prefill, PhaseName::decode}) {
       const std::string phase(name_of(p));
       const auto& reason = answer->estimated(p).reason;
-      if (!reason.empty()) add(QString::fromStdString(phase + ": " + reason), 0, phase + ".batch");
+      if (!reason.empty()) add(phase + ": " + reason, 0, phase + ".batch");
     }
   const int problems = count();
   if (problems == 0) (new QListWidgetItem(QStringLiteral("None"), this))->setFlags(Qt::NoItemFlags);

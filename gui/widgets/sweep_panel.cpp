@@ -113,7 +113,7 @@ void SweepPanel::add_actions(QGridLayout* grid, int line) {
   metric_ = named(new QComboBox(this), QStringLiteral("sweep_metric"), QStringLiteral("Figure to show"));
   metric_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   metric_->setMinimumContentsLength(16);
-  for (const auto& m : metrics()) metric_->addItem(text_of(m.label));
+  for (const auto& m : metrics()) metric_->addItem(text_of(label(m)));
   progress_ = named(new QProgressBar(this), QStringLiteral("sweep_progress"), QStringLiteral("Share of the points that are done"));
   progress_->setRange(0, progress_steps);
   auto policy = progress_->sizePolicy();

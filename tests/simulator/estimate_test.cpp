@@ -65,6 +65,36 @@ TEST(Estimate, LongPromptsRunInChunks) {
   EXPECT_NEAR(estimate(s).prefill.fit.memory.activations.value, e.prefill.fit.memory.activations.value, 1);
 }
 
+TEST(Estimate, TheFirstStepOfALongPromptIsAPromptOfOneChunk) {
+  for (const std::int64_t pp : {1, 4}) {
+    auto s = scenario();
+    s.prefill.layout.pp = pp;
+    s.prefill.policy.chunked_prefill_tokens = 8192;
+    s.workload.isl = 8192;
+    const auto chunk = estimate(s);
+    s.workload.isl = 40'000;
+    const auto e = estimate(s);
+    ASSERT_TRUE(e.prefill.reason.empty()) << e.prefill.reason;
+    EXPECT_NEAR(e.first_latency / chunk.prefill.step, 1, 1e-3);  // but for the head, which works in the last chunk only
+    EXPECT_LT(e.first_interval, e.prefill.interval);             // later chunks look back at more
+    EXPECT_EQ(e.prompt_steps, 5);
+    EXPECT_NEAR(e.ttft / (e.first_latency + 5.0 * e.prefill.interval - e.first_interval), 1, 1e-12);
+    EXPECT_EQ(chunk.prompt_steps, 1);
+    EXPECT_EQ(chunk.ttft, chunk.first_latency);
+  }
+}
+
+TEST(Estimate, ANewTokenCostsItsGpuSeconds) {
+  auto s = scenario();
+  s.prefill.system = "h200_sxm";
+  const auto e = estimate(s);
+  const auto price = hardware_profiles::find_profile("h200_sxm").price->typical;
+  EXPECT_EQ(e.prefill_usd_per_gpu_hour, price);
+  EXPECT_NE(e.usd_per_gpu_hour, price);
+  EXPECT_NEAR(e.gpu_seconds_per_new_token * e.prefill.tokens_per_second_per_gpu, 1, 1e-12);
+  EXPECT_NEAR(e.gpu_seconds_per_new_token * price / 3600 * 1e6, e.costs->input_miss, 1e-12);
+}
+
 TEST(Estimate, PrefixTokensAreNotComputedAgain) {
   auto s = scenario();
   s.workload = {.isl = 8000, .osl = 1000, .prefix = 4000};

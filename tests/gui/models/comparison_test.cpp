@@ -5,6 +5,9 @@
 
 #include <algorithm>
 
+#include "gui/models/metrics.h"
+#include "gui/models/value.h"
+
 namespace fathom::gui {
 namespace {
 
@@ -29,6 +32,20 @@ TEST(Comparison, EveryFigureIsThatOfTheReport) {
   EXPECT_EQ(cell(t, 0, "verdict"), Cell{"fits"});
 }
 
+// A row that is called as a metric is that metric.
+TEST(Comparison, ShowsMetricsByTheirNames) {
+  const auto a = of("[workload]\nisl = 8000\n");
+  const auto t = comparison_table({{"base", a}});
+  std::size_t found = 0;
+  for (const auto& m : metrics())
+    for (std::size_t f = 0; f < t.fields.size(); ++f) {
+      if (t.fields[f].heading != label(m)) continue;
+      EXPECT_EQ(number_of(t.records[0].cells[f]), m.value(*a)) << m.id;
+      ++found;
+    }
+  EXPECT_EQ(found, metrics().size() - 1);  // all but the free memory
+}
+
 TEST(Comparison, OtherScenariosShowTheirDifferenceFromTheFirst) {
   const auto a = of("prices.usd_per_gpu_hour = 2"), b = of("prices.usd_per_gpu_hour = 1.5"), c = of("system = \"h200_sxm\"\nprices.usd_per_gpu_hour = 3");
   const auto t = comparison_table({{"a", a}, {"b", b}, {"c", c}});
@@ -40,7 +57,7 @@ TEST(Comparison, OtherScenariosShowTheirDifferenceFromTheFirst) {
   EXPECT_EQ(cell(t, 4, "usd_per_gpu_hour"), Cell{"+50.0 %"});  // against the first, not the second
   EXPECT_EQ(cell(t, 4, "decode_system"), Cell{"differs"});
   const auto text = to_terminal({.answer = {}, .tables = {t}, .notes = {}, .csv = {}}, {.width = 200});
-  EXPECT_THAT(text, HasSubstr("USD per Mtok of output"));
+  EXPECT_THAT(text, HasSubstr("USD per Mtok, output "));
 }
 
 TEST(Comparison, WhatDoesNotRunSaysWhyAndHasNoFiguresToCompare) {

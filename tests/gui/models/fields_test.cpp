@@ -90,6 +90,9 @@ TEST(Fields, StepsDoubleOrCountWithinTheRange) {
   EXPECT_EQ(stepped(field("Utilisation"), "90%", 1), "91%");
   EXPECT_EQ(stepped(field("Utilisation"), "100%", 1), "100%");
   EXPECT_EQ(stepped(field("Prefix-cache hits"), "50%", -1, 4000), "49%");
+  EXPECT_EQ(stepped(field("Prefix-cache hits"), "99%", 3, 4000), "99.98%");
+  EXPECT_EQ(stepped(field("Prefix-cache hits"), "99%", 3, 1e6), "99.99%");
+  for (const double isl : {0, 1}) EXPECT_EQ(stepped(field("Prefix-cache hits"), "50%", 1, isl), "0%") << isl;
   EXPECT_EQ(stepped(field("GPU-hour"), "1.9", 1), "2");
 }
 
@@ -106,6 +109,7 @@ TEST(Fields, KnowTheKeysThatSetThem) {
 TEST(Fields, SayWhatTheyTake) {
   EXPECT_EQ(range_of(field("Draft tokens")), "0 to 16");
   EXPECT_EQ(range_of(field("Memory to fill")), "0.1% to 100%");
+  EXPECT_EQ(range_of(field("Prefix-cache hits")), "0% to less than 100%");
   EXPECT_EQ(range_of(field("Prefill overlap")), "none, two_batch");
   EXPECT_EQ(range_of(field("Model")), "");
 }

@@ -4,10 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
+
+#include "gui/models/metrics.h"
 
 namespace fathom::gui {
 namespace {
@@ -59,7 +62,7 @@ class Expression {
 };
 
 TEST(Figures, FormulasGiveTheirValues) {
-  const std::string scenarios[] = {"",
+  const std::string scenarios[] = {"", "decode_system = \"h200_sxm\"\n",
                                    "[workload]\nisl = 40000\nosl = 500\nprefix = 8000\nnextn_accepted = 0.7\n[policy]\nmtp_depth = 1\n[decode]\nbatch = 16\n",
                                    "[layout]\ntp = 8\npp = 4\nep = 8\n[workload]\nisl = 60000\n[prices]\nutilisation = 0.5\nusd_per_gpu_hour = 3\n"};
   for (const auto& toml : scenarios) {
@@ -76,10 +79,10 @@ TEST(Figures, AreThoseOfTheCommandLine) {
   const auto json = nlohmann::json::parse(to_json(a.report));
   const std::map<std::string, nlohmann::json> expected{{"figure/ttft", json["request"]["ttft_ms"]},
                                                        {"figure/tpot", json["request"]["tpot_ms"]},
-                                                       {"figure/user", json["request"]["output_tokens_per_second_per_user"]},
-                                                       {"figure/gpu", json["phases"]["decode"]["output_tokens_per_second_per_gpu"]},
-                                                       {"figure/output_cost", json["costs"]["output"]["usd_per_mtok"]},
-                                                       {"figure/input_cost", json["costs"]["input_missed"]["usd_per_mtok"]}};
+                                                       {"figure/tokens_per_user", json["request"]["output_tokens_per_second_per_user"]},
+                                                       {"figure/tokens_per_decode_gpu", json["phases"]["decode"]["output_tokens_per_second_per_gpu"]},
+                                                       {"figure/usd_output", json["costs"]["output"]["usd_per_mtok"]},
+                                                       {"figure/usd_input", json["costs"]["input_missed"]["usd_per_mtok"]}};
   std::size_t found = 0;
   for (const auto& f : key_figures(a)) {
     const auto at = expected.find(f.key);
@@ -88,6 +91,22 @@ TEST(Figures, AreThoseOfTheCommandLine) {
     ++found;
   }
   EXPECT_EQ(found, expected.size());
+}
+
+TEST(Figures, TheFirstTokenWaitsForTheFirstChunkAndForAllLaterOnes) {
+  const std::string policy = "policy.chunked_prefill_tokens = 8192\n";
+  const auto chunk = answer(policy + "workload.isl = 8192\n", "x.toml"), whole = answer(policy + "workload.isl = 40000\n", "x.toml");
+  const auto filled = key_figures(whole)[0].filled;
+  EXPECT_NEAR(std::stod(filled), 1e3 * chunk.estimate->ttft.value, 2) << filled;  // but for the head
+  EXPECT_NE(filled.find(" + 5 * "), std::string::npos) << filled;
+}
+
+// One wording for a figure, wherever it is shown.
+TEST(Figures, AreCalledAsInOtherViews) {
+  std::vector<std::string> labels;
+  for (const auto& f : key_figures(answer("", "x.toml"))) labels.push_back(f.label + (f.unit.empty() ? "" : ", " + f.unit));
+  for (const auto* id : {"ttft", "tpot", "tokens_per_user", "tokens_per_decode_gpu", "usd_output", "usd_input", "free_memory"})
+    EXPECT_EQ(std::ranges::count(labels, label(*find_metric(id))), 1) << id;
 }
 
 TEST(Figures, AScenarioThatDoesNotFitHasNone) {

@@ -79,7 +79,7 @@ TEST(LatencyViews, SayWhyThereIsNothing) {
   EXPECT_TRUE(latency_table(one_gpu(), PhaseName::prefill).keys.empty());
   const auto c = latency_chart(faulty(), PhaseName::decode);
   EXPECT_EQ(c.title, "Decode step by operator");
-  EXPECT_THAT(c.empty, testing::StartsWith("workload.isl: "));
+  EXPECT_THAT(c.empty, testing::StartsWith("line 1: workload.isl: "));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "gui/models/metrics.h"
 #include "gui/models/sweep_axis.h"
@@ -14,6 +15,9 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::StartsWith;
 
 void ignore(double) {}
 
@@ -81,11 +85,13 @@ TEST(SweepChart, OfOneParameterIsALineWithTheWholeConfigurationInItsTips) {
   EXPECT_TRUE(chart.x.logarithmic);
   ASSERT_EQ(chart.series.size(), 1u);
   const auto& marks = chart.series[0].marks;
-  ASSERT_EQ(marks.size(), 3u);
+  ASSERT_EQ(marks.size(), 4u);
   EXPECT_EQ(marks[1].y, *r.points[1].values[metric("tpot")]);
   EXPECT_EQ(marks[1].key, "workload.isl=4000");
   for (const auto* part : {"workload.isl = 4000\n", "Output tokens/s/user: ", "decode: 144 GPUs of h800_sxm, ", " sequences per dp rank", "deepseek-v3.2"})
     EXPECT_THAT(marks[1].tip, HasSubstr(part));
+  EXPECT_TRUE(std::isnan(marks[3].y));
+  EXPECT_THAT(marks[3].tip, StartsWith("workload.isl = 300000\nworkload.isl = 300000: 300000 input and"));
   ASSERT_EQ(chart.guides.size(), 1u);
   EXPECT_EQ(chart.guides[0].at, 300000);
 }
@@ -96,20 +102,22 @@ TEST(SweepChart, OfTwoIsAHeatMapThatGrowsUpwards) {
   EXPECT_THAT(chart.x.categories, ElementsAre("1,000", "2,000"));
   EXPECT_THAT(chart.y.categories, ElementsAre("100,000", "64", "8"));
   const auto& marks = chart.series[0].marks;
-  ASSERT_EQ(marks.size(), 4u);
+  ASSERT_EQ(marks.size(), 6u);
   EXPECT_EQ(marks[3].key, "workload.isl=2000;decode.batch=64");
   EXPECT_EQ(marks[3].x, 1);
   EXPECT_EQ(marks[3].y, 1);
   EXPECT_EQ(marks[3].size, *r.points[3].values[metric("tokens_per_user")]);
+  EXPECT_EQ(marks[5].x, 1);
+  EXPECT_EQ(marks[5].y, 0);
+  EXPECT_TRUE(std::isnan(marks[5].size));
+  EXPECT_THAT(marks[5].tip, HasSubstr("decode does not fit"));
   EXPECT_EQ(chart.colour_title, "Output tokens/s/user");
 }
 
-TEST(SweepTable, HoldsEveryPointWithEveryMetric) {
-  const auto r = run({.toml = "", .file = "x.toml", .x = {"workload.isl", {1000, 300000}}, .y = SweepAxis{"decode.batch", {8}}});
-  const auto csv = to_csv(Report{.answer = {}, .tables = {sweep_table(r)}, .notes = {}, .csv = {}});
-  EXPECT_THAT(csv, HasSubstr("workload.isl,decode.batch,tpot,ttft,"));
-  EXPECT_THAT(csv, HasSubstr("\n1000,8," + fmt::format("{}", *r.points[0].values[0])));
-  EXPECT_THAT(csv, HasSubstr("\n300000,8,,,"));
+TEST(SweepChart, KeysSayWhatToSet) {
+  EXPECT_THAT(settings_of_key("workload.isl=8000;prices.utilisation=0.5"), ElementsAre(Pair("workload.isl", "8000"), Pair("prices.utilisation", "0.5")));
+  EXPECT_THAT(settings_of_key("decode/MoE/gate"), IsEmpty());
+  EXPECT_THAT(settings_of_key(""), IsEmpty());
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ TEST(TimelineChart, OpensWhereOperatorsAreDrawn) {
 
 TEST(TimelineChart, SaysWhyThereIsNothing) {
   EXPECT_THAT(timeline_chart(one_gpu(), PhaseName::decode).empty, testing::StartsWith("decode does not fit: "));
-  EXPECT_THAT(timeline_chart(faulty(), PhaseName::decode).empty, testing::StartsWith("workload.isl: "));
+  EXPECT_THAT(timeline_chart(faulty(), PhaseName::decode).empty, testing::StartsWith("line 1: workload.isl: "));
 }
 
 }  // namespace

@@ -55,6 +55,14 @@ TEST(Boxes, OfCellsMeetHalfway) {
   EXPECT_NEAR(log[0][1].right(), 8, 1e-9);
 }
 
+TEST(Boxes, OfCellsKeepToTheirCategories) {
+  auto c = chart({{"a", Look::cells, {at(0, 0), at(3, 0)}}});
+  c.x.categories = {"p", "q", "r", "s"};
+  const auto boxes = boxes_of(c, {});
+  EXPECT_EQ(boxes[0][0].right(), 0.5);
+  EXPECT_EQ(boxes[0][1].left(), 2.5);
+}
+
 TEST(Home, BeginsAtZeroWhereThatCostsLittle) {
   expect_extent(x_of(chart({{"a", Look::points, {at(1, 0), at(11, 0)}}})), 0, 11.4);
   expect_extent(x_of(chart({{"a", Look::points, {at(10, 0), at(20, 0)}}})), 9.6, 20.4);
@@ -97,6 +105,8 @@ TEST(Logarithm, NeedsPositiveNumbers) {
   EXPECT_FALSE(can_be_logarithmic(c, Qt::Horizontal));
   EXPECT_FALSE(can_be_logarithmic(chart({{"a", Look::bars, {at(1, 0)}}}), Qt::Horizontal));
 }
+
+TEST(Logarithm, DoesNotMindWhatHasNoValue) { EXPECT_TRUE(can_be_logarithmic(chart({{"a", Look::line, {at(1, 1), at(2, NAN)}}}), Qt::Vertical)); }
 
 TEST(Heat, IsTheRangeOfTheCells) {
   expect_extent(heat_of(chart({{"a", Look::cells, {at(0, 0, 5), at(1, 0, 9), at(2, 0, NAN)}}, {"b", Look::points, {at(0, 0, 99)}}})), 5, 9);
