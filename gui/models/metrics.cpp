@@ -31,7 +31,7 @@ constexpr std::array<Metric, 11> table{{
      [](const Answer& a) { return if_feasible(a, [](const Estimate& e) { return e.tokens_per_second_per_user; }); }},
     {"tokens_per_decode_gpu", "Output tokens/s per decode GPU", "", Kind::real,
      [](const Answer& a) { return if_feasible(a, [](const Estimate& e) { return e.decode.tokens_per_second_per_gpu; }); }},
-    {"tokens_per_gpu", "Output tokens/s per GPU, prefill units included", "", Kind::real,
+    {"tokens_per_gpu", "Output tokens/s per GPU, prefill included", "", Kind::real,
      [](const Answer& a) {
        return if_feasible(a, [&](const Estimate& e) {
          const auto whole = cli::whole_units(*a.scenario, e);
@@ -45,7 +45,7 @@ constexpr std::array<Metric, 11> table{{
      [](const Answer& a) { return if_fitted(a, [](const Fit& f) { return (f.limit - f.needed()).value / 1e9; }); }},
     {"largest_batch", "Largest decode batch per dp rank", "sequences", Kind::count,
      [](const Answer& a) { return if_fitted(a, [](const Fit& f) { return static_cast<double>(f.largest_batch); }); }},
-    {"gpus", "GPUs of one decode unit and the prefill units that feed it", "", Kind::count,
+    {"gpus", "GPUs, decode unit and prefill to feed it", "", Kind::count,
      [](const Answer& a) { return if_feasible(a, [&](const Estimate& e) { return static_cast<double>(cli::whole_units(*a.scenario, e).gpus); }); }},
 }};
 
