@@ -33,7 +33,8 @@ std::string heading(std::string_view text) { return fmt::format("<h2>{}</h2>\n",
 // Attributes, not CSS: QTextDocument does not align cells by style.
 std::string line_html(const std::vector<std::string>& cells, const std::vector<bool>& right, std::string_view tag) {
   std::string out = "<tr>";
-  for (std::size_t c = 0; c < cells.size(); ++c) out += fmt::format("<{}{}>{}</{}>", tag, right[c] ? " align=\"right\" style=\"white-space: nowrap\"" : "", escaped_html(cells[c]), tag);
+  for (std::size_t c = 0; c < cells.size(); ++c)
+    out += fmt::format("<{}{}>{}</{}>", tag, right[c] ? " align=\"right\" style=\"white-space: nowrap\"" : "", escaped_html(cells[c]), tag);
   return out + "</tr>\n";
 }
 

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cli/flags.h"
+#include "gui/models/html.h"
 #include "gui/models/metrics.h"
 #include "gui/models/sweep_axis.h"
 #include "model_spec/error.h"
@@ -72,12 +73,16 @@ std::string name_of_point(const SweepResult& r, const SweepPoint& p, const char*
 
 std::string key_of(const SweepResult& r, const SweepPoint& p) { return name_of_point(r, p, "=", ";"); }
 
-std::string tip_of(const SweepResult& r, const SweepPoint& p) {
+// A fault of a swept value names the value first; the point does so already.
+std::string reason_of(const SweepResult& r, const SweepPoint& p) {
+  const auto name = name_of_point(r, p, " = ", ", ") + ": ";
+  return p.reason.starts_with(name) ? p.reason.substr(name.size()) : p.reason;
+}
+
+std::string tip_of(const SweepResult& r, const SweepPoint& p, std::size_t metric) {
   auto tip = name_of_point(r, p, " = ", ", ");
-  for (std::size_t m = 0; m < metrics().size(); ++m)
-    if (p.values[m]) tip += fmt::format("\n{}: {}", label(metrics()[m]), shown(Cell{*p.values[m]}, metrics()[m].kind));
-  if (!p.configuration.empty()) tip += "\n" + p.configuration;
-  return p.reason.empty() ? tip : tip + "\n" + p.reason;
+  if (const auto v = p.values[metric]) tip += fmt::format("\n{}: {}", label(metrics()[metric]), shown(Cell{*v}, metrics()[metric].kind));
+  return p.reason.empty() ? tip : tip + "\n" + reason_of(r, p);
 }
 
 std::size_t missing(const SweepResult& r, std::size_t metric) {
@@ -111,7 +116,7 @@ void draw_line(const SweepResult& r, std::size_t metric, Chart& chart) {
   chart.x = axis_of(r.x);
   chart.y.title = label(metrics()[metric]);
   Series line{.name = chart.y.title, .look = Look::line, .marks = {}};
-  for (const auto& p : r.points) line.marks.push_back({.x = p.x, .y = p.values[metric].value_or(NAN), .key = key_of(r, p), .tip = tip_of(r, p)});
+  for (const auto& p : r.points) line.marks.push_back({.x = p.x, .y = p.values[metric].value_or(NAN), .key = key_of(r, p), .tip = tip_of(r, p, metric)});
   chart.series.push_back(std::move(line));
   mark_gaps(r, metric, chart);
 }
@@ -128,7 +133,7 @@ void draw_cells(const SweepResult& r, std::size_t metric, Chart& chart) {
   for (std::size_t i = 0; i < r.points.size(); ++i) {
     const auto& p = r.points[i];
     const auto x = static_cast<double>(i % columns), y = static_cast<double>(rows - 1 - i / columns);
-    cells.marks.push_back({.x = x, .y = y, .size = p.values[metric].value_or(NAN), .key = key_of(r, p), .tip = tip_of(r, p)});
+    cells.marks.push_back({.x = x, .y = y, .size = p.values[metric].value_or(NAN), .key = key_of(r, p), .tip = tip_of(r, p, metric)});
   }
   chart.series.push_back(std::move(cells));
 }
@@ -181,8 +186,8 @@ std::string sweep_note(const SweepResult& r) {
   if (!r.fault.empty()) return r.fault;
   const auto bad = std::ranges::count_if(r.points, [](const SweepPoint& p) { return !p.reason.empty(); });
   const auto first = std::ranges::find_if(r.points, [](const SweepPoint& p) { return !p.reason.empty(); });
-  return bad == 0 ? std::string()
-                  : fmt::format("{} of {} points do not run. {}: {}", bad, r.points.size(), name_of_point(r, *first, " = ", ", "), first->reason);
+  if (bad == 0) return {};
+  return fmt::format("{} of {} points do not run. {}: {}", bad, r.points.size(), name_of_point(r, *first, " = ", ", "), reason_of(r, *first));
 }
 
 std::vector<std::pair<std::string, std::string>> settings_of_key(std::string_view key) {
@@ -190,6 +195,20 @@ std::vector<std::pair<std::string, std::string>> settings_of_key(std::string_vie
   for (const auto part : cli::split(key, ';'))
     if (const auto equals = part.find('='); equals != std::string_view::npos) out.emplace_back(part.substr(0, equals), part.substr(equals + 1));
   return out;
+}
+
+std::string point_html(const SweepResult& r, std::string_view key) {
+  const auto p = std::ranges::find_if(r.points, [&](const SweepPoint& point) { return key_of(r, point) == key; });
+  if (p == r.points.end()) return {};
+  auto out = fmt::format("<h3>{}</h3>", escaped_html(name_of_point(r, *p, " = ", ", ")));
+  if (!p->reason.empty()) out += fmt::format("<p>{}</p>", escaped_html(reason_of(r, *p)));
+  out += "<table cellpadding=\"2\">";
+  for (std::size_t m = 0; m < metrics().size(); ++m)
+    if (const auto v = p->values[m])
+      out += fmt::format("<tr><td>{}</td><td align=\"right\">{}</td></tr>", escaped_html(label(metrics()[m])), shown(Cell{*v}, metrics()[m].kind));
+  out += "</table>";
+  for (const auto line : cli::split(p->configuration, '\n')) out += escaped_html(line) + "<br>";
+  return out + fmt::format("<p><a href=\"take:{}\">Use these values in the scenario</a></p>", escaped_html(key));
 }
 
 }  // namespace fathom::gui

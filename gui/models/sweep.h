@@ -49,6 +49,8 @@ SweepResult sweep(const SweepRequest&, const std::stop_token&, const std::functi
 Chart sweep_chart(const SweepResult&, std::size_t metric);
 // How many points do not run, and why the first one does not; empty: all run.
 std::string sweep_note(const SweepResult&);
+// All figures of the point with a key, its configuration, and a link "take:<key>", as HTML of QTextDocument's kind; empty: there is none.
+std::string point_html(const SweepResult&, std::string_view key);
 // The settings of a point's key: dotted key and TOML literal of each; none of any other key.
 std::vector<std::pair<std::string, std::string>> settings_of_key(std::string_view key);
 

@@ -92,6 +92,10 @@ void Views::add_sweep() {
   view->setObjectName(QStringLiteral("sweep_chart"));
   sweep_->set_view(view);
   connect(sweep_, &SweepPanel::chart_changed, view, &ChartView::set_chart);
+  connect(view, &ChartView::key_clicked, this, [this](const QString& key) {
+    if (key.isEmpty() || !sweep_->result()) return;
+    details_->setHtml(text(point_html(*sweep_->result(), key.toStdString())));
+  });
   add("sweep", "Sweep", sweep_, [this] {
     if (!answer_->estimate || std::exchange(swept_, true)) return;
     sweep_->run();  // somebody looks for the first time: something to look at
@@ -113,6 +117,10 @@ void Views::add_tables(Document& document) {
   details_ = new QTextBrowser;
   details_->setAccessibleName(QStringLiteral("Details"));
   details_->setObjectName(QStringLiteral("details_text"));
+  details_->setOpenLinks(false);
+  connect(details_, &QTextBrowser::anchorClicked, this, [&document](const QUrl& link) {  // "take:" a point of a sweep
+    for (const auto& [key, literal] : settings_of_key(link.path().toStdString())) document.set(key, literal, QStringLiteral("Take a point of a sweep"));
+  });
   add("details", "Details", details_, [this] { draw_details(); });
   source_ = new SourceView(document);
   add("source", "Text", source_, [this] { source_->show_answer(answer_); });

@@ -77,7 +77,7 @@ TEST(Sweep, ReportsProgressUpToAllAndStopsWhenAsked) {
   EXPECT_TRUE(r.stopped);
 }
 
-TEST(SweepChart, OfOneParameterIsALineWithTheWholeConfigurationInItsTips) {
+TEST(SweepChart, OfOneParameterIsALineAndEachPointHasItsConfiguration) {
   const auto r = run({.toml = "", .file = "x.toml", .x = {"workload.isl", {1000, 4000, 32000, 300000}}});
   const auto chart = sweep_chart(r, metric("tpot"));
   EXPECT_EQ(chart.title, "Time per output token, ms (1 of 4 points do not run)");
@@ -88,10 +88,14 @@ TEST(SweepChart, OfOneParameterIsALineWithTheWholeConfigurationInItsTips) {
   ASSERT_EQ(marks.size(), 4u);
   EXPECT_EQ(marks[1].y, *r.points[1].values[metric("tpot")]);
   EXPECT_EQ(marks[1].key, "workload.isl=4000");
-  for (const auto* part : {"workload.isl = 4000\n", "Output tokens/s/user: ", "decode: 144 GPUs of h800_sxm, ", " sequences per dp rank", "deepseek-v3.2"})
-    EXPECT_THAT(marks[1].tip, HasSubstr(part));
+  EXPECT_THAT(marks[1].tip, StartsWith("workload.isl = 4000\nTime per output token, ms: "));
+  const auto html = point_html(r, marks[1].key);
+  EXPECT_THAT(html, HasSubstr("<a href=\"take:workload.isl=4000\">"));
+  for (const auto* part :
+       {"<h3>workload.isl = 4000</h3>", "Output tokens/s/user</td>", "decode: 144 GPUs of h800_sxm, ", " sequences per dp rank", "deepseek-v3.2"})
+    EXPECT_THAT(html, HasSubstr(part));
   EXPECT_TRUE(std::isnan(marks[3].y));
-  EXPECT_THAT(marks[3].tip, StartsWith("workload.isl = 300000\nworkload.isl = 300000: 300000 input and"));
+  EXPECT_THAT(marks[3].tip, StartsWith("workload.isl = 300000\n300000 input and"));
   ASSERT_EQ(chart.guides.size(), 1u);
   EXPECT_EQ(chart.guides[0].at, 300000);
 }
