@@ -216,8 +216,9 @@ std::string milliseconds_text(Seconds s) { return shown(Cell{s.value * 1e3}, Kin
 
 std::string answer_of(const Scenario& s, const Estimate& e, const std::string& missed) {
   if (!e.feasible()) return "does not fit: " + reason_of(e);
-  auto text = fmt::format("{}: {} on {}; first token after {}, then {} per token", missed.empty() ? "fits" : "too slow: " + missed, s.model.name, gpus_text(e),
-                          milliseconds_text(e.ttft), milliseconds_text(e.tpot));
+  const auto spare = std::min(e.prefill.fit.limit - e.prefill.fit.needed(), e.decode.fit.limit - e.decode.fit.needed());
+  auto text = fmt::format("{}: {} on {}, {} GB to spare; first token after {}, then {} per token", missed.empty() ? "fits" : "too slow: " + missed,
+                          s.model.name, gpus_text(e), shown(gb(spare), Kind::fixed), milliseconds_text(e.ttft), milliseconds_text(e.tpot));
   if (e.costs) text += fmt::format("; ${} per million output tokens", shown(Cell{e.costs->output}, Kind::usd));
   return text;
 }

@@ -62,7 +62,7 @@ QVariant TableModel::data(const QModelIndex& index, int role) const {
   const auto line = static_cast<std::size_t>(index.row());
   if (role == key_role) return !by_field() && line < keys_.size() ? QString::fromStdString(keys_[line]) : QString();
   if (role == Qt::TextAlignmentRole) return QVariant::fromValue(Qt::AlignVCenter | (is_number(index.column()) ? Qt::AlignRight : Qt::AlignLeft));
-  if (role != Qt::DisplayRole && role != sort_role) return {};
+  if (role != Qt::DisplayRole && role != Qt::ToolTipRole && role != sort_role) return {};  // a tip for what is cut
   if (index.column() < names()) return name(line);
   const auto column = static_cast<std::size_t>(index.column() - names());
   const auto field = fields_[by_field() ? line : column];
@@ -74,7 +74,7 @@ QVariant TableModel::data(const QModelIndex& index, int role) const {
 QVariant TableModel::headerData(int section, Qt::Orientation orientation, int role) const {
   if (orientation != Qt::Horizontal || section >= columnCount()) return {};
   if (role == Qt::TextAlignmentRole) return QVariant::fromValue(Qt::AlignVCenter | (is_number(section) ? Qt::AlignRight : Qt::AlignLeft));
-  if (role != Qt::DisplayRole) return {};
+  if (role != Qt::DisplayRole && role != Qt::ToolTipRole) return {};
   if (section < names()) return QString();
   const auto column = static_cast<std::size_t>(section - names());
   return by_field() ? spaced(table_.records[column].name) : QString::fromStdString(table_.fields[fields_[column]].heading);

@@ -21,7 +21,7 @@ namespace fathom::gui {
 namespace {
 
 constexpr double least_scale = 0.1, most_scale = 4;
-constexpr double readable = 0.6, legible = 0.45, comfortable = 0.85;  // what fits below the first begins at its top
+constexpr double readable = 0.6, legible = 0.4, comfortable = 0.85;  // what fits below the first begins at its top
 
 QPointF direction_of(int key) {
   switch (key) {

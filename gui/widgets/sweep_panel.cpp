@@ -137,6 +137,15 @@ void SweepPanel::connect_row(const Row& row) {
     if (key.empty() || !values.isEmpty()) row.values->setText(values);
     settings_changed();
   });
+  auto* typed = row.key->lineEdit();
+  const auto show_beginning = [typed] { typed->setCursorPosition(0); };
+  connect(row.key, &QComboBox::activated, typed, show_beginning);
+  connect(typed, &QLineEdit::editingFinished, typed, [row, show_beginning] {  // Enter takes the only name that is left
+    if (row.key->findText(row.key->currentText()) < 0 && row.key->completer()->completionCount() == 1)
+      row.key->setCurrentText(row.key->completer()->currentCompletion());
+    show_beginning();
+  });
+  show_beginning();
   connect(row.values, &QLineEdit::textChanged, this, &SweepPanel::settings_changed);
   connect(row.values, &QLineEdit::returnPressed, this, &SweepPanel::run);
 }

@@ -21,6 +21,8 @@
 namespace fathom::gui {
 namespace {
 
+constexpr int least_width = 320;  // that columns are made for
+
 // Room beside the text: a number at the right and a word at the left of the next column would touch.
 class Roomy : public QProxyStyle {
  public:
@@ -134,7 +136,8 @@ void TableView::set_table(const simulator::Table& table, std::vector<std::string
   for (std::size_t c = 0; headings() == old_headings && c < old.size(); ++c)
     if (const int column = static_cast<int>(c); !table_->isColumnHidden(column))
       table_->setColumnWidth(column, old[c] >= old_needed[c] ? std::max(old[c], needed[c]) : old[c]);
-  if (model_.by_field()) table_->setColumnWidth(0, std::min(table_->columnWidth(0), width() * 45 / 100));  // names give way to values
+  for (int c = 0; model_.by_field() && c < model_.columnCount(); ++c)  // a name or a reason that is long gives way to the other columns
+    table_->setColumnWidth(c, std::min(table_->columnWidth(c), std::max(width(), least_width) * 45 / 100));
   table_->setAccessibleName(QString::fromStdString(table.title));
   show_selected();
   table_->verticalScrollBar()->setValue(scrolled);

@@ -252,6 +252,7 @@ void Views::draw_graph() {
   const auto blocks = blocks_of(now(), phase_);
   block_->clear();
   for (const auto& b : blocks) block_->addItem(text(b));
+  block_->setVisible(!blocks.empty());
   const int index = std::max(0, block_->findText(chosen_block_));
   block_->setCurrentIndex(index);
   graph_->set_diagram(operator_graph(now(), phase_, static_cast<std::size_t>(index)));
