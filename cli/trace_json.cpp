@@ -30,7 +30,8 @@ class Writer {
     std::size_t half = 0;
     for (const auto& block : trace.blocks) half += block.count;
     for (const auto& block : trace.blocks) {
-      const auto drawn = all_layers_ ? block.repeats : std::min(block.repeats, drawn_repeats);
+      // With two-batch overlap the first repeat holds the start of the halves; a second one is not that pattern moved by an interval.
+      const auto drawn = all_layers_ ? block.repeats : std::min(block.repeats, trace.steps.size() > half ? 1 : drawn_repeats);
       for (std::int64_t repeat = 0; repeat < drawn; ++repeat) {
         const auto shift = start + static_cast<double>(repeat) * block.interval;
         event(layer_name(block, repeat, 1), pid, blocks, block.start + shift, block.interval, "");

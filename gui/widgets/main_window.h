@@ -35,6 +35,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] Document& document() { return document_; }
   [[nodiscard]] Views& views() { return views_; }
   [[nodiscard]] const SharedAnswer& answer() const { return answer_; }
+  [[nodiscard]] bool busy() const { return recompute_.busy(); }  // the answer is not of the newest text yet
   [[nodiscard]] QString command() const;  // the `fathom` command line for what is shown. Precondition: answer()->scenario
   // Asks whether to go on with what a session before left when it ended early, if there is something. Before anything is opened.
   void offer_recovery();

@@ -15,8 +15,7 @@ class Panel : public testing::Test {
  protected:
   Panel() {
     panel.show();
-    panel.activateWindow();
-    EXPECT_TRUE(QTest::qWaitForWindowActive(&panel));
+    QApplication::setActiveWindow(&panel);  // a display without a window manager activates none, and no shortcut works
     answered();
   }
 
