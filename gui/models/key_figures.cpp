@@ -8,7 +8,9 @@
 namespace fathom::gui {
 namespace {
 
-double ms(Seconds s) { return 1e3 * s.value; }
+// Nine digits: enough to reckon with, no noise.
+std::string digits(double v) { return fmt::format("{:.9g}", v); }
+std::string ms(Seconds s) { return digits(1e3 * s.value); }
 
 std::string sources(const PhaseEstimate& e) {
   std::string out;
@@ -53,7 +55,7 @@ class Figures {
     add("ttft", e_.prefill,
         {"first step through all stages + steps * mean interval - slowest stage of the first step",
          fmt::format("{} + {} * {} - {}", ms(e_.first_latency), e_.prompt_steps, ms(e_.prefill.interval), ms(e_.first_interval))});
-    add("tpot", e_.decode, {"decode step / tokens per step", fmt::format("{} / {}", ms(e_.decode.step), e_.tokens_per_step)});
+    add("tpot", e_.decode, {"decode step / tokens per step", fmt::format("{} / {}", ms(e_.decode.step), digits(e_.tokens_per_step))});
   }
 
   void rates() {
@@ -61,7 +63,7 @@ class Figures {
     add("tokens_per_user", d, {"1000 / time per output token", fmt::format("1000 / {}", ms(e_.tpot))});
     add("tokens_per_decode_gpu", d,
         {"sequences per rank * dp * micro batches / time per output token / GPUs",
-         fmt::format("{} * {} * {} / {} / {}", d.batch.sequences(), d.layout.dp, s_.decode.layout.micro_batches, e_.tpot.value, d.gpus)});
+         fmt::format("{} * {} * {} / {} / {}", d.batch.sequences(), d.layout.dp, s_.decode.layout.micro_batches, digits(e_.tpot.value), d.gpus)});
   }
 
   void costs() {
@@ -69,10 +71,10 @@ class Figures {
     const auto used = s_.prices.utilisation;
     add("usd_output", e_.decode,
         {"USD per GPU-hour / 3600 / utilisation / (output tokens/s per GPU) * 1e6",
-         fmt::format("{} / 3600 / {} / {} * 1e6", *e_.usd_per_gpu_hour, used, e_.decode.tokens_per_second_per_gpu)});
+         fmt::format("{} / 3600 / {} / {} * 1e6", *e_.usd_per_gpu_hour, used, digits(e_.decode.tokens_per_second_per_gpu))});
     add("usd_input", e_.prefill,
         {"GPU-seconds of a token without cached prefix * USD per GPU-hour / 3600 / utilisation * 1e6",
-         fmt::format("{} * {} / 3600 / {} * 1e6", e_.gpu_seconds_per_new_token, *e_.prefill_usd_per_gpu_hour, used)});
+         fmt::format("{} * {} / 3600 / {} * 1e6", digits(e_.gpu_seconds_per_new_token), *e_.prefill_usd_per_gpu_hour, used)});
   }
 
   void machines() {
@@ -84,7 +86,7 @@ class Figures {
     const bool of_prefill = spare(p) < spare(d);
     const auto& fuller = of_prefill ? p : d;
     add("free_memory", of_prefill ? "Free memory of a prefill GPU" : find_metric("free_memory")->name, "GB", Kind::fixed, spare(fuller).value / 1e9, nullptr,
-        {"limit - needed, on the fullest GPU", fmt::format("{} - {}", fuller.fit.limit.value / 1e9, fuller.fit.needed().value / 1e9)});
+        {"limit - needed, on the fullest GPU", fmt::format("{} - {}", digits(fuller.fit.limit.value / 1e9), digits(fuller.fit.needed().value / 1e9))});
   }
 
   const Answer& a_;
