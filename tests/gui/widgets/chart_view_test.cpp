@@ -432,15 +432,14 @@ double best_milliseconds(ChartView& view, const Chart& chart) {
   return best;
 }
 
-// Users get 20 and 50 ms (measured: at most 8 ms); a machine that is busy with other tests gets four times as long.
 TEST_F(ChartViewTest, IsQuick) {
   auto c = curves();
   for (auto& s : c.series)
     while (s.marks.size() < 100) s.marks.push_back({static_cast<double>(s.marks.size()), 1, 0, "key", "tip"});
-  EXPECT_LT(best_milliseconds(view, c), 4 * 20);
+  EXPECT_LT(best_milliseconds(view, c), 20);
   c.series = {{"cells", Look::cells, {}}};
   for (int i = 0; i < 2500; ++i) c.series[0].marks.push_back({static_cast<double>(i % 50), static_cast<double>(i / 50), static_cast<double>(i), "key", "tip"});
-  EXPECT_LT(best_milliseconds(view, c), 4 * 50);
+  EXPECT_LT(best_milliseconds(view, c), 50);
 }
 
 }  // namespace

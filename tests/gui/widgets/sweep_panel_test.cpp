@@ -111,8 +111,8 @@ TEST_F(SweepPanelTest, ALongSweepCanBeCancelledAtOnce) {
   EXPECT_FALSE(panel->is_running());
   EXPECT_EQ(note(), "Cancelled.");
   EXPECT_EQ(find<QPushButton>("sweep_run")->text(), "Run");
-  panel.reset();                        // waits for the threads
-  EXPECT_LT(timer.elapsed(), 4 * 500);  // users get 500 ms (measured: 16 to 130); a machine that is busy with other tests four times as long
+  panel.reset();  // waits for the threads
+  EXPECT_LT(timer.elapsed(), 500);
   EXPECT_EQ(ended.count(), 0);
 }
 
