@@ -19,7 +19,7 @@ class CpuBackend final : public Backend {
  public:
   // pages: of the caches that it keeps for its stage's layers. `world` has a rank for each GPU of the layout; like the plan, it stays
   // alive.
-  CpuBackend(const model_spec::Plan&, const Place&, Numerics, const RankWeights&, std::int64_t pages, Communicator& world);
+  CpuBackend(const model_spec::Plan&, const model_spec::Place&, Numerics, const RankWeights&, std::int64_t pages, Communicator& world);
 
   void begin(const model_spec::BoundPlan&, const StepInput&) override;
   void enter(const model_spec::BoundBlock&) override;
@@ -114,7 +114,7 @@ class CpuBackend final : public Backend {
   void gather_columns(Communicator& ranks, const model_spec::Operand&, I count);
 
   const model_spec::Plan& plan_;
-  Place place_;
+  model_spec::Place place_;
   Numerics numerics_;
   RankWeights weights_;
   std::int64_t first_layer_ = 0;

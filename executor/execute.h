@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "executor/backend.h"
-#include "executor/place.h"
+#include "model_spec/place.h"
 #include "model_spec/trace.h"
 
 namespace fathom::executor {
@@ -18,6 +18,6 @@ struct Executed {
 };
 
 // Runs one step of the stage at `place`. The plan is unrolled (one block a layer). `bound` is reused memory.
-Executed execute(const model_spec::Plan&, const Place&, Backend&, const StepInput&, model_spec::BoundPlan& bound, const Observer& observer = {});
+Executed execute(const model_spec::Plan&, const model_spec::Place&, Backend&, const StepInput&, model_spec::BoundPlan& bound, const Observer& observer = {});
 
 }  // namespace fathom::executor

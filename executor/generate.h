@@ -44,7 +44,8 @@ struct Generated {
 
 // Runs on every rank of `world`, which takes the requests whose index modulo dp is its own dp index; tokens that only the last pipeline stage
 // knows are sent to all. Results of other dp ranks' requests stay empty. Precondition: check() finds nothing against any request.
-std::vector<Generated> generate(const model_spec::Plan&, const Place&, Backend&, Communicator& world, std::span<const Request>, const GenerateOptions&);
+std::vector<Generated> generate(const model_spec::Plan&, const model_spec::Place&, Backend&, Communicator& world, std::span<const Request>,
+                                const GenerateOptions&);
 
 // The reason why a request cannot run, in one line, or nothing: an id out of range, more positions than the model has, more pages than there are.
 std::optional<std::string> check(const model_spec::ModelSpec&, const Request&, std::int64_t drafts, std::optional<std::int64_t> pages);

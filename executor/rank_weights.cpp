@@ -60,7 +60,7 @@ struct RankWeights::Layers {
   void share(Weight as, std::int64_t layer, Weight own) { matrices[{as, layer}] = matrices.at({own, -1}); }
 };
 
-RankWeights::RankWeights(const Plan& plan, const Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress) {
+RankWeights::RankWeights(const Plan& plan, const model_spec::Place& place, Numerics numerics, const WeightSource& source, const LoadProgress& progress) {
   const auto table = tensor_table(plan.model);
   const auto wanted = wanted_weights(plan, place, table);
   const double all = wanted.stored_bytes();

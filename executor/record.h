@@ -20,7 +20,7 @@ class Recorder {
  public:
   // rows: of the prompt, the last so many; 0: all.
   Recorder(const model_spec::Plan&, std::int64_t prompt_tokens, std::int64_t rows);
-  void observe(const Place&, const StepInput&, std::span<const RowOrigin>, const model_spec::Block&, const model_spec::BoundStep&, Backend&);
+  void observe(const model_spec::Place&, const StepInput&, std::span<const RowOrigin>, const model_spec::Block&, const model_spec::BoundStep&, Backend&);
   // Everything that was recorded, and the ids.
   [[nodiscard]] std::vector<NamedTensor> tensors(const Request&, const Generated&) const;
 

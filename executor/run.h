@@ -13,10 +13,10 @@
 namespace fathom::executor {
 
 // Loads the weights of one rank and makes what runs its steps; pages: of its caches. All that it is given stays alive.
-using MakeBackend = std::function<std::unique_ptr<Backend>(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const LoadProgress&,
-                                                           std::int64_t pages, Communicator& world)>;
-std::unique_ptr<Backend> make_cpu_backend(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const LoadProgress&, std::int64_t pages,
-                                          Communicator& world);
+using MakeBackend = std::function<std::unique_ptr<Backend>(const model_spec::Plan&, const model_spec::Place&, Numerics, const WeightSource&,
+                                                           const LoadProgress&, std::int64_t pages, Communicator& world)>;
+std::unique_ptr<Backend> make_cpu_backend(const model_spec::Plan&, const model_spec::Place&, Numerics, const WeightSource&, const LoadProgress&,
+                                          std::int64_t pages, Communicator& world);
 
 struct RunOptions {
   model_spec::ModelSpec model;

@@ -47,7 +47,7 @@ double WantedWeights::stored_bytes() const {
   return sum;
 }
 
-WantedWeights wanted_weights(const Plan& p, const Place& place, const TensorTable& table) {
+WantedWeights wanted_weights(const Plan& p, const model_spec::Place& place, const TensorTable& table) {
   assert(p.layout.redundant_experts == 0);
   const auto needs = needs_of(p, place.stage);
   const auto experts = local_experts(p.model, p.layout);

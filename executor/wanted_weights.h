@@ -26,6 +26,6 @@ struct WantedWeights {
   [[nodiscard]] double stored_bytes() const;
 };
 // `table`, that of the plan's model, stays alive.
-WantedWeights wanted_weights(const model_spec::Plan&, const Place&, const model_spec::TensorTable& table);
+WantedWeights wanted_weights(const model_spec::Plan&, const model_spec::Place&, const model_spec::TensorTable& table);
 
 }  // namespace fathom::executor

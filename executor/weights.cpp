@@ -26,7 +26,7 @@ NewMatrix new_matrix(DType type, std::int64_t rows, std::int64_t columns) {
           .view = {type, rows, columns, memory.get(), first_scale}};
 }
 
-Slice slice_of(const model_spec::Tensor& t, const model_spec::Layout& l, const Place& p) {
+Slice slice_of(const model_spec::Tensor& t, const model_spec::Layout& l, const model_spec::Place& p) {
   const bool expert = t.shard == Shard::expert_rows || t.shard == Shard::expert_columns;
   const auto ways = expert ? l.etp : l.tp, part = expert ? p.etp : p.tp;
   const auto rows = t.rows / ways, columns = t.columns / ways;

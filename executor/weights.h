@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "executor/numerics.h"
-#include "executor/place.h"
 #include "kernels/cpu/matrix.h"
+#include "model_spec/place.h"
 #include "model_spec/plan.h"
 
 namespace fathom::executor {
@@ -38,7 +38,7 @@ struct Slice {
   std::int64_t first_row = 0, rows = 0, first_column = 0, columns = 0;
 };
 // The part of a tensor that the rank at `place` keeps.
-Slice slice_of(const model_spec::Tensor&, const model_spec::Layout&, const Place&);
+Slice slice_of(const model_spec::Tensor&, const model_spec::Layout&, const model_spec::Place&);
 
 // Numbers by the rule of synthetic.h: element i of the whole tensor, row-major, is offset + factor * u(i), where u(i) comes from
 // splitmix64(base + i). rounded: to bf16, though stored wider.
@@ -72,7 +72,7 @@ class RankWeights {
  public:
   // numerics bf16: matrices with scales are dequantised to bf16. kv_b is kept besides as it is absorbed (see absorbed_k). A prediction
   // layer's head, and its embedding where this rank has the model's own, are those of the model.
-  RankWeights(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const LoadProgress& progress = {});
+  RankWeights(const model_spec::Plan&, const model_spec::Place&, Numerics, const WeightSource&, const LoadProgress& progress = {});
 
   [[nodiscard]] bool has(model_spec::Weight, std::int64_t layer) const;
   // layer: -1 for tensors of the model. Vectors come as one row.

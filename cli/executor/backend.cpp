@@ -16,9 +16,8 @@ bool on_cuda(const Request& request) { return request.option("backend", "cpu") =
 executor::MakeBackend backend_of(const Request& request) {
   if (!on_cuda(request)) return executor::make_cpu_backend;
 #ifdef FATHOM_HAVE_CUDA
-  return [](const Plan& plan, const executor::Place& place, executor::Numerics numerics, const executor::WeightSource& source,
-            const executor::LoadProgress& progress, std::int64_t pages,
-            executor::Communicator&) { return executor::make_cuda_backend(plan, place, numerics, source, progress, pages); };
+  return [](const Plan& plan, const Place& place, executor::Numerics numerics, const executor::WeightSource& source, const executor::LoadProgress& progress,
+            std::int64_t pages, executor::Communicator&) { return executor::make_cuda_backend(plan, place, numerics, source, progress, pages); };
 #else
   throw Error(Failure::device, "--backend cuda: not built into this fathom-executor (no nvcc of CUDA 13 was found)");
 #endif

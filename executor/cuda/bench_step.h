@@ -6,8 +6,8 @@
 
 #include "executor/backend.h"
 #include "executor/numerics.h"
-#include "executor/place.h"
 #include "executor/weights.h"
+#include "model_spec/place.h"
 #include "model_spec/trace.h"
 
 namespace fathom::executor {

@@ -21,7 +21,7 @@ namespace fathom::executor {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const LoadProgress&, std::int64_t pages);
+  CudaBackend(const model_spec::Plan&, const model_spec::Place&, Numerics, const WeightSource&, const LoadProgress&, std::int64_t pages);
   ~CudaBackend() override;
 
   void begin(const model_spec::BoundPlan&, const StepInput&) override;

@@ -10,13 +10,13 @@
 namespace fathom::executor {
 
 // Bytes of device memory that DeviceWeights take.
-double device_weight_bytes(const model_spec::Plan&, const Place&, Numerics);
+double device_weight_bytes(const model_spec::Plan&, const model_spec::Place&, Numerics);
 
 // What RankWeights hold, in types that the kernels take: plain matrices as the plan stores them; numerics bf16: those with scales dequantised.
 class DeviceWeights {
  public:
   // Numbers with a rule are made on the device; others are loaded, a matrix at a time. numerics bf16 or fp8.
-  DeviceWeights(const model_spec::Plan&, const Place&, Numerics, const WeightSource&, const LoadProgress& progress = {});
+  DeviceWeights(const model_spec::Plan&, const model_spec::Place&, Numerics, const WeightSource&, const LoadProgress& progress = {});
 
   [[nodiscard]] const kernels::cuda::Matrix& get(model_spec::Weight weight, std::int64_t layer) const { return matrices_.at({weight, layer}).first; }
   [[nodiscard]] const kernels::cuda::Stack& experts(model_spec::Weight weight, std::int64_t layer) const { return matrices_.at({weight, layer}); }
@@ -30,7 +30,7 @@ class DeviceWeights {
   kernels::cuda::Stack take(const Shape&);
   void allot(const std::map<Key, Shape>&, const Key&);
 
-  friend double device_weight_bytes(const model_spec::Plan&, const Place&, Numerics);
+  friend double device_weight_bytes(const model_spec::Plan&, const model_spec::Place&, Numerics);
   DeviceMemory memory_;
   std::int64_t used_ = 0;  // bytes of it
   double bytes_ = 0;

@@ -16,7 +16,7 @@ struct KeyFigure {
   double number = 0;             // in full
   std::string source;            // kinds of rates that it rests on, longest time first
   bool inside = true;            // all within what was measured
-  std::string symbolic, filled;  // the formula, and with its values: an expression of numbers, + - * / and parentheses that gives `number`
+  std::string symbolic, filled;  // the formula, and with its values: an expression of numbers, + - * / and parentheses that gives `number` to eight digits
 };
 
 // Most important first; none if the scenario has faults or does not fit.

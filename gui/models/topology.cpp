@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "gui/models/views.h"
+#include "model_spec/place.h"
 
 namespace fathom::gui {
 namespace {
@@ -17,19 +18,18 @@ std::string rate_text(BytesPerSecond rate) { return shown(Cell{rate.value / 1e9}
 std::string hop_text(Seconds s) { return shown(Cell{1e6 * s.value}, Kind::real) + " us a hop"; }
 std::string counted(std::int64_t n, const char* one, const char* many) { return fmt::format("{} {}", n, n == 1 ? one : many); }
 
-// "tp1 dp5 ep11": where a rank stands in every dimension that is split. Ranks count through the stages; in a stage tp is innermost for attention,
-// etp for experts.
+// "tp1 dp5 ep11": where a rank stands in every dimension that is split.
 std::string place_text(const Layout& l, std::int64_t rank) {
-  const auto r = rank % stage_ranks(l);
+  const auto place = place_of(l, rank);
   std::string out;
   const auto add = [&](const char* name, std::int64_t size, std::int64_t at) {
     if (size > 1) out += fmt::format("{}{}{}", out.empty() ? "" : " ", name, at);
   };
-  add("pp", l.pp, rank / stage_ranks(l));
-  add("tp", l.tp, r % l.tp);
-  add("dp", l.dp, r / l.tp);
-  add("etp", l.etp, r % l.etp);
-  add("ep", l.ep, r / l.etp);
+  add("pp", l.pp, place.stage);
+  add("tp", l.tp, place.tp);
+  add("dp", l.dp, place.dp);
+  add("etp", l.etp, place.etp);
+  add("ep", l.ep, place.ep);
   return out.empty() ? "whole model" : out;
 }
 

@@ -5,7 +5,7 @@
 
 #include "model_spec/layout.h"
 
-namespace fathom::executor {
+namespace fathom::model_spec {
 
 struct Place {
   std::int64_t stage = 0;       // pipeline stage
@@ -13,9 +13,9 @@ struct Place {
   std::int64_t tp = 0, dp = 0, etp = 0, ep = 0;
 };
 
-constexpr Place place_of(const model_spec::Layout& l, std::int64_t rank) {
+constexpr Place place_of(const Layout& l, std::int64_t rank) {
   const auto r = rank % stage_ranks(l);
   return {.stage = rank / stage_ranks(l), .stage_rank = r, .tp = r % l.tp, .dp = r / l.tp, .etp = r % l.etp, .ep = r / l.etp};
 }
 
-}  // namespace fathom::executor
+}  // namespace fathom::model_spec
