@@ -24,8 +24,8 @@ constexpr int group = 128, threads = 3 * group;  // of a warpgroup, of a block
 constexpr int loading_warps = group / 32;
 constexpr int tile_columns = 64, half_tiles = 4, rope_tile = 8, tiles = 9;  // a tile: 64 rows x 128 bytes, swizzled (attention.cuh)
 constexpr int half_columns = half_tiles * tile_columns;
-constexpr int math_registers = 200, load_registers = 104;                   // a thread: 2 * 128 * 200 + 128 * 104 <= 65536
-enum Meeting { everyone = 1, loading = 2, p_known = 3, scores_known = 5 };  // barriers; p_known + w, scores_known + w: of warpgroup w
+constexpr int math_registers = 200, load_registers = 104;      // a thread: 2 * 128 * 200 + 128 * 104 <= 65536
+enum Meeting { everyone = 1, loading = 2, scores_known = 3 };  // barriers; scores_known + w: of warpgroup w
 
 using Tile = std::byte[64][128];
 struct alignas(1024) Shared {
@@ -34,6 +34,7 @@ struct alignas(1024) Shared {
   std::int32_t rows[2][2][block_keys];                                       // records of the keys, -1: none; of two pairs
   float most[2][block_heads], shrink[2][block_heads], sums[2][block_heads];  // of each warpgroup's keys
   std::uint64_t full[2][2], used[2][2];  // k[i]: columns 0 .. 256 and 256 .. 512; the RoPE part belongs to the half that the other warpgroup sums
+  std::uint64_t p_known[2];              // of each warpgroup's keys, with `most` and `shrink`
 };
 static_assert(sizeof(Shared) <= 232448);
 
@@ -201,10 +202,7 @@ struct Dequantiser {
 };
 
 // A warp has put its keys of a part. They become visible to products where those wait (score()): a fence here would wait for the loads under way.
-__device__ void announce_part(const Shared& s, const Part& part) {
-  __syncwarp();
-  if (threadIdx.x % 32 == 0) arrive(part.full(s));
-}
+__device__ void announce_part(const Shared& s, const Part& part) { arrive_as_warp(part.full(s)); }
 
 // A part in two pieces, eight keys a warp each; the next two are under way.
 __device__ void load_codes(const Problem& p, Shared& s, const Work& work) {
@@ -232,7 +230,7 @@ __device__ void load_codes(const Problem& p, Shared& s, const Work& work) {
 
 // Where a thread stands in a product's result (wgmma.cuh): rows row and row + 8, of each eight columns two from `column` on.
 struct Place {
-  int group_index = warpgroup(), other = 1 - group_index;
+  int group_index, other = 1 - group_index;
   int lane = threadIdx.x % 32, row = threadIdx.x % group / 32 * 16 + lane / 4, column = lane % 4 * 2;
 };
 
@@ -314,12 +312,10 @@ __device__ void exponentiate(Shared& s, float factor, const Place& at, int parit
     s.shrink[at.group_index][row] = shrink[half];
   }
   fence_shared();
-  pass(p_known + at.group_index, 2 * group);
+  arrive_as_warp(shared_address(&s.p_known[at.group_index]));
 }
 
-__device__ void free_part(Shared& s, const Place& at, int keys) {
-  if (at.lane == 0) arrive(shared_address(&s.used[keys][at.group_index]));
-}
+__device__ void free_part(Shared& s, const Place& at, int keys) { arrive_as_warp(shared_address(&s.used[keys][at.group_index])); }
 
 __device__ void scale(float (&o)[128], const float (&shrink)[2]) {
 #pragma unroll
@@ -339,9 +335,9 @@ __device__ void accumulate_own(const Shared& s, const Place& at, const float (&s
   commit_products();
 }
 // The same over the other's keys, once p is known.
-__device__ void accumulate_others(const Shared& s, const Place& at, float (&o)[128]) {
+__device__ void accumulate_others(const Shared& s, const Place& at, int parity, float (&o)[128]) {
   const std::uint64_t v = values(s, at, at.other), p = k_major(shared_address(s.k[at.other][rope_tile]));
-  meet(p_known + at.other, 2 * group);
+  wait_barrier(shared_address(&s.p_known[at.other]), parity);
   scale(o, {s.shrink[at.other][at.row], s.shrink[at.other][at.row + 8]});
 #pragma unroll
   for (int step = 0; step < block_keys / 16; ++step) multiply_bf16<256, true>(o, p + 2 * step, v + 128 * step, true);
@@ -360,7 +356,7 @@ __device__ void even_keys(const Problem& p, Shared& s, const Place& at, int pari
   wait_products<0>();
   fence_sums(o);
   free_part(s, at, 0);
-  accumulate_others(s, at, o);
+  accumulate_others(s, at, parity, o);
   wait_products<0>();
   fence_sums(o);
   free_part(s, at, 1);
@@ -373,7 +369,7 @@ __device__ void odd_keys(const Problem& p, Shared& s, const Place& at, int parit
   wait_products<0>();
   fence_sums(scores);
   meet(scores_known + 1, group);
-  accumulate_others(s, at, o);
+  accumulate_others(s, at, parity, o);
   exponentiate(s, p.factor, at, parity, scores, running, own, shrink);
   wait_products<0>();
   fence_sums(o);
@@ -418,15 +414,15 @@ __device__ void store(const Problem& p, const Work& work, const Place& at, const
 }
 
 __device__ void compute(const Problem& p, Shared& s, const Work& work) {
-  const Place at;
+  const Place at{.group_index = warpgroup()};
   Running running;
   float o[128] = {};
   if (threadIdx.x < block_heads) s.most[1][threadIdx.x] = nothing;
   copy_queries(p, s, work);
   if (at.group_index == 0)
-    for (int pair = 0; pair < work.pairs; ++pair) even_keys(p, s, at, pair % 2, running, o);
+    for (int pair = 0; pair < work.pairs; ++pair) even_keys(p, s, {.group_index = 0}, pair % 2, running, o);
   else
-    for (int pair = 0; pair < work.pairs; ++pair) odd_keys(p, s, at, pair % 2, running, o);
+    for (int pair = 0; pair < work.pairs; ++pair) odd_keys(p, s, {.group_index = 1}, pair % 2, running, o);
   share_sums(s, p.factor, at, running);
   store(p, work, at, running, o);
 }
@@ -439,6 +435,7 @@ __device__ void make_barriers(Shared& s) {
       init_barrier(shared_address(&s.full[i / 2][i % 2]), fp8 ? loading_warps : 2 * group);
       init_barrier(shared_address(&s.used[i / 2][i % 2]), group / 32);
     }
+    for (std::uint64_t& barrier : s.p_known) init_barrier(shared_address(&barrier), group / 32);
     publish_barriers();
   }
   __syncthreads();

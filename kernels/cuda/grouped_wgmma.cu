@@ -118,10 +118,6 @@ using Sums = float[halves][half / 2];
 
 __device__ int row_of_thread() { return static_cast<int>(threadIdx.x) / 32 % 4 * 16 + static_cast<int>(threadIdx.x) % 32 / 4; }
 
-__device__ void release(const Ring& ring) {
-  if (threadIdx.x % 32 == 0) arrive(ring.empty());
-}
-
 template <int halves>
 __device__ void multiply_groups(const Product& p, const Part& part, Ring& ring, Sums<halves>& sums) {
   for (int k = lines_of(p); k > 0; --k, ring.advance()) {
@@ -138,7 +134,7 @@ __device__ void multiply_groups(const Product& p, const Part& part, Ring& ring, 
       commit_products();
       wait_products<0>();
       fence_sums(group);
-      if (h == halves - 1) release(ring);
+      if (h == halves - 1) arrive_as_warp(ring.empty());
       const float upper = rows[0] * weights[h], lower = rows[1] * weights[h];
 #pragma unroll
       for (int i = 0; i < half / 2; ++i) sums[h][i] += group[i] * (i % 4 < 2 ? upper : lower);
@@ -160,7 +156,7 @@ __device__ void multiply_lines(const Product& p, const Part& part, Ring& ring, S
     commit_products();
     wait_products<0>();
     for (int h = 0; h < halves; ++h) fence_sums(sums[h]);
-    release(ring);
+    arrive_as_warp(ring.empty());
   }
 }
 

@@ -217,7 +217,7 @@ __device__ void score_page(const Scores& s, Tiles<S>& tiles, unsigned slot, int 
   const float scale = tiles.scales[slot][part.row];
   float sums[S::queries * heads / 2];
   multiply<S>(sums, part.keys + slot * (keys_bytes / 16), part.queries);
-  if (lane_id() == 0) arrive(shared_address(&tiles.emptied[slot]));
+  arrive_as_warp(shared_address(&tiles.emptied[slot]));
   const float logit = scale * weighted_sum<S>(sums, part.weights);
   if (page * page_keys < part.visible) static_cast<float*>(s.logits.data)[part.logits + page * page_keys] = logit;
 }
@@ -241,9 +241,9 @@ __device__ void score_run(const Scores& s, const Run& run, Tiles<S>& tiles, int 
     const Place<S> place(n + page - run.first_page);
     wait_barrier(shared_address(&tiles.filled[place.slot]), place.parity);
     if (!idle) score_page<S>(s, tiles, place.slot, page, part);
-    else if (lane_id() == 0) arrive(shared_address(&tiles.emptied[place.slot]));
+    else arrive_as_warp(shared_address(&tiles.emptied[place.slot]));
   }
-  if (lane_id() == 0) arrive(shared_address(&tiles.queries_emptied));
+  arrive_as_warp(shared_address(&tiles.queries_emptied));
 }
 
 // Pages are emptied by the warps that read them, queries by all.

@@ -161,10 +161,6 @@ __device__ float exponentiate(float factor, int half, Scores& scores, Running& r
   return shrink;
 }
 
-__device__ void release(std::uint64_t& barrier) {
-  if (lane_id() == 0) arrive(shared_address(&barrier));
-}
-
 template <bool masked>
 struct Group {
   const MhaProblem& p;
@@ -209,7 +205,7 @@ struct Group {
   // The scores are there.
   __device__ void raise_powers() {
     fence_sums(scores);
-    release(s.k_free[k.stage]);
+    arrive_as_warp(shared_address(&s.k_free[k.stage]));
     k.advance();
     sight.apply(scores);
 #pragma unroll
@@ -219,7 +215,7 @@ struct Group {
   // The sums are there.
   __device__ void shrink_sums() {
     fence_sums(o);
-    release(s.v_free[v.stage]);
+    arrive_as_warp(shared_address(&s.v_free[v.stage]));
     v.advance();
 #pragma unroll
     for (int i = 0; i < v_width / 2; ++i) o[i] *= shrink[i / 2 % 2];

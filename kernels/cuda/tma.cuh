@@ -16,6 +16,11 @@ __device__ inline void init_barrier(std::uint32_t barrier, int arrivals) {
 // After all init_barrier, before the __syncthreads that lets others use them.
 __device__ inline void publish_barriers() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 __device__ inline void arrive(std::uint32_t barrier) { asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory"); }
+// One arrival for a warp, once all its lanes are here: an arrival tells only of what its own thread did before, and of what that one knew to be done.
+__device__ inline void arrive_as_warp(std::uint32_t barrier) {
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) arrive(barrier);
+}
 __device__ inline void arrive_expecting(std::uint32_t barrier, int bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }

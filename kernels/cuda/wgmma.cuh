@@ -130,8 +130,7 @@ __device__ inline void store_matrices(std::uint32_t row, const std::uint32_t (&r
   asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row), "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3]) : "memory");
 }
 
-// Barrier `name`, 1 .. 15, of some warps of the block, `threads` in all; those that pass do not wait.
+// Barrier `name`, 1 .. 15, of some warps of the block, `threads` in all.
 __device__ inline void meet(int name, int threads) { asm volatile("bar.sync %0, %1;" ::"r"(name), "r"(threads) : "memory"); }
-__device__ inline void pass(int name, int threads) { asm volatile("bar.arrive %0, %1;" ::"r"(name), "r"(threads) : "memory"); }
 
 }  // namespace fathom::kernels::cuda
