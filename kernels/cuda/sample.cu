@@ -1,7 +1,8 @@
 // The largest logit, or the largest exp((logit - most) / temperature) / noise among the likeliest tokens whose probabilities reach top_p
 // (model_spec/ops/sample.h, executor/sampling.h, kernels/cpu/sample.h).
-// Floor: 4 bytes read an entry, and at a temperature an fp64 logarithm each. A cluster of blocks has a row, each a slice of it, which L1 keeps for the
-// passes of top_p. exp and log go by fp64 and are rounded once, so that the numbers are those of the CPU.
+// Floor: 4 bytes read an entry, and at a temperature a random number each. A cluster of blocks has a row, each a slice of it, which L1 keeps for the
+// passes that follow. exp and log go by fp64 and are rounded once, so that the numbers are those of the CPU; but only for the few entries that a bound in
+// fp32 leaves in the running (Draw).
 //
 // top_p: tokens have an order without ties, logit first, then the smaller id. The nucleus is all tokens from a threshold on: the highest token whose
 // weight and those above it sum to top_p of the whole. It is found by bisection over the bits of that order, summing what lies in the upper half of the
@@ -87,11 +88,10 @@ __device__ std::uint64_t splitmix64(std::uint64_t x) {
   z = (z ^ z >> 27) * 0x94D049BB133111EBu;
   return z ^ z >> 31;
 }
-// Draw v of a stream from Exp(1), as executor/sampling.h has it; base = splitmix64(seed ^ stream).
-__device__ float exponential_noise(std::uint64_t base, std::int64_t v) {
-  const std::uint64_t bits = splitmix64(base + static_cast<std::uint64_t>(v)) >> 11;
-  return static_cast<float>(-log((static_cast<double>(bits) + 0.5) * 0x1p-53));
-}
+// Draws from Exp(1), as executor/sampling.h has them, from 64 random bits each.
+__device__ float exponential_noise(std::uint64_t bits) { return static_cast<float>(-log((static_cast<double>(bits >> 11) + 0.5) * 0x1p-53)); }
+// No more than that: -log(u) >= 1 - u.
+__device__ float least_noise(std::uint64_t bits) { return static_cast<float>(~static_cast<std::uint32_t>(bits >> 32)) * 0x1p-32f; }
 
 // The lowest place of the nucleus. Of the weights from `low` on, and not of those from `high` on, the sum reaches the goal.
 __device__ std::uint64_t nucleus(const Slice& slice, float most, float temperature, float top_p, Joint<Weight>& parts) {
@@ -122,6 +122,50 @@ __device__ std::uint64_t nucleus(const Slice& slice, float most, float temperatu
   return low;
 }
 
+// Entry v of a row gets weight / noise: weight = exp((logit - most) / temperature), noise is draw v of the row's stream.
+struct Draw {
+  float temperature, scaled_most;  // most / temperature
+  std::uint64_t base;              // splitmix64(seed ^ stream)
+
+  [[nodiscard]] __device__ std::uint64_t bits(std::int64_t v) const { return splitmix64(base + static_cast<std::uint64_t>(v)); }
+  [[nodiscard]] __device__ float value(float x, std::uint64_t random) const {
+    return static_cast<float>(exp(double{x / temperature - scaled_most})) / exponential_noise(random);
+  }
+  // Whether that might reach `bound`. Rounding x / temperature moves the exponent by 2^-23 of it at most, which for entries that can win (noise is more than
+  // 2^-54) is less than 44 away from scaled_most; fp32 functions add less than 1e-5.
+  [[nodiscard]] __device__ bool may_reach(float bound, float x, std::uint64_t random) const {
+    const float slack = 1e-4f + 1e-6f * (fabsf(scaled_most) + 44);
+    return !(__expf(x * (1 / temperature) - scaled_most) * (1 + slack) < bound * least_noise(random));
+  }
+};
+
+// The best of the slice's entries from place `lowest` on, and of `best`, whose value is `bound`. What a lane finds is a bound for its whole warp.
+__device__ std::uint64_t best_draw(const Slice& slice, const Draw& draw, std::uint64_t lowest, std::uint64_t best, float bound) {
+  constexpr int own = 4;
+  for (std::int64_t first = slice.first + threadIdx.x / 32 * 32 * own; first < slice.last; first += threads * own) {
+    float x[own];
+    std::uint64_t random[own];
+    unsigned left = 0;
+#pragma unroll
+    for (int i = 0; i < own; ++i) {
+      const std::int64_t v = first + 32 * i + lane_id();
+      x[i] = slice.logits[min(v, slice.last - 1)];
+      random[i] = draw.bits(v);
+      if (v < slice.last && place_of(x[i], v) >= lowest && draw.may_reach(bound, x[i], random[i])) left |= 1u << i;
+    }
+    if (__ballot_sync(all_lanes, left) == 0) continue;
+#pragma unroll
+    for (int i = 0; i < own; ++i) {
+      if (!(left >> i & 1)) continue;
+      const float value = draw.value(x[i], random[i]);
+      best = join(best, place_of(value, first + 32 * i + lane_id()));
+      bound = fmaxf(bound, value);
+    }
+    bound = warp_max(bound);
+  }
+  return best;
+}
+
 // greedy, temperature 0: apart, so that it is not held up by the registers of the other.
 template <bool greedy>
 __global__ void __launch_bounds__(threads, 1) __cluster_dims__(slices)
@@ -133,14 +177,12 @@ __global__ void __launch_bounds__(threads, 1) __cluster_dims__(slices)
   std::uint64_t best = over_cluster(over_slice<std::uint64_t>(slice, place_of), best_parts, 0);
   if constexpr (!greedy) {
     __shared__ Joint<Weight> weight_parts;
-    const float most = slice.logits[id_of(best)], scaled_most = most / temperature;
+    const std::int64_t likeliest = id_of(best);
+    const float most = slice.logits[likeliest];
     const std::uint64_t lowest = top_p < 1 ? nucleus(slice, most, temperature, top_p, weight_parts) : 0;
-    const std::uint64_t base = splitmix64(seed ^ streams[t]);
-    const auto draw = [&](float x, std::int64_t v) -> std::uint64_t {
-      if (place_of(x, v) < lowest) return 0;
-      return place_of(static_cast<float>(exp(double{x / temperature - scaled_most})) / exponential_noise(base, v), v);
-    };
-    best = over_cluster(over_slice<std::uint64_t>(slice, draw), best_parts, 1);
+    const Draw draw{temperature, most / temperature, splitmix64(seed ^ streams[t])};
+    const float bound = draw.value(most, draw.bits(likeliest));
+    best = over_cluster(best_draw(slice, draw, lowest, place_of(bound, likeliest), bound), best_parts, 1);
   }
   if (block == 0 && threadIdx.x == 0) ids[t] = static_cast<std::int32_t>(id_of(best));
   cluster.sync();  // no block leaves while another reads its part

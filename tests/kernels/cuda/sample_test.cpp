@@ -56,7 +56,7 @@ class SampleOnDevice : public OnDevice {};
 
 TEST_F(SampleOnDevice, TakesTheIdsOfTheCpu) {
   for (const auto& [tokens, vocab] : {std::pair<I, I>{20, 5}, {1, 1}, {20, 1000}, {3, 129280}})
-    for (const float temperature : {0.0f, 0.6f, 1.0f, 3.0f})
+    for (const float temperature : {0.0f, 0.01f, 0.6f, 1.0f, 3.0f, 100.0f})
       for (const float top_p : {1.0f, 0.9f, 0.3f, 1e-6f})
         for (const float step : {0.0f, 0.5f}) {
           if (temperature == 0 && top_p < 1) continue;
