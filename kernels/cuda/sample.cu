@@ -131,11 +131,11 @@ struct Draw {
   [[nodiscard]] __device__ float value(float x, std::uint64_t random) const {
     return static_cast<float>(exp(double{x / temperature - scaled_most})) / exponential_noise(random);
   }
-  // Whether that might reach `bound`. Rounding x / temperature moves the exponent by 2^-23 of it at most, which for entries that can win (noise is more than
-  // 2^-54) is less than 44 away from scaled_most; fp32 functions add less than 1e-5.
+  // Whether that might reach `bound`. Roundings move the exponent by less than 2^-21 of x / temperature, which for entries that can win (noise is more than
+  // 2^-54) is less than 44 away from scaled_most; fp32 functions add less than 1e-5 of the weight. At any temperature: the slack is the exponent's.
   [[nodiscard]] __device__ bool may_reach(float bound, float x, std::uint64_t random) const {
     const float slack = 1e-4f + 1e-6f * (fabsf(scaled_most) + 44);
-    return !(__expf(x * (1 / temperature) - scaled_most) * (1 + slack) < bound * least_noise(random));
+    return !(__expf(x * (1 / temperature) - scaled_most + slack) < bound * least_noise(random));
   }
 };
 

@@ -84,6 +84,19 @@ TEST_F(SampleOnDevice, ZeroTemperatureTakesTheFirstOfEquals) {
   EXPECT_EQ(on_device({}, logits, streams_of(4)), (std::vector<std::int32_t>{1, 1, 0, 3}));
 }
 
+// Quotients so large that they are rounded to tens: chance alone decides between equal logits, and near ones are equal or nothing.
+TEST_F(SampleOnDevice, TakesTheIdsOfTheCpuAtTheLowestTemperatures) {
+  const I tokens = 64, vocab = 1000;
+  for (const float temperature : {3e-8f, 7e-9f, 2.3546e-7f})
+    for (const float logit : {20.5f, 5.5f, 8.0012f}) {
+      Array logits(fp32, tokens, vocab);
+      for (I t = 0; t < tokens; ++t)
+        for (I v = 0; v < vocab; ++v) logits.set(t, v, v % 3 ? logit : std::nextafter(logit, 0.0f));
+      const executor::Sampling sampling{.temperature = temperature, .top_p = 1, .seed = 42};
+      EXPECT_EQ(on_device(sampling, logits, streams_of(tokens)), on_cpu(sampling, same_numbers(logits), streams_of(tokens))) << temperature << " " << logit;
+    }
+}
+
 TEST_F(SampleOnDevice, WhatIsRuledOutNeverComes) {
   const I tokens = 64, vocab = 300;
   Array logits(fp32, tokens, vocab);
