@@ -19,10 +19,10 @@ h1 { font-size: 18pt; margin-bottom: 4px }
 h2 { font-size: 13pt; margin-top: 22px; margin-bottom: 6px; color: #0b62a8 }
 p.answer { font-size: 12pt; font-weight: bold }
 p.refused { font-size: 12pt; font-weight: bold; color: #b3400e }
-table { border-collapse: collapse }
+table { border-collapse: collapse; font-size: 9pt }
 tr { page-break-inside: avoid }
-th { padding: 3px 10px; border-bottom: 1px solid #767c85; background-color: #f3f4f6; text-align: left; vertical-align: bottom }
-td { padding: 3px 10px; border-bottom: 1px solid #e2e5e9; vertical-align: top }
+th { padding: 3px 7px; border-bottom: 1px solid #767c85; background-color: #f3f4f6; text-align: left; vertical-align: bottom }
+td { padding: 3px 7px; border-bottom: 1px solid #e2e5e9; vertical-align: top }
 li { margin-bottom: 2px }
 )";
 
@@ -30,22 +30,33 @@ constexpr int picture_width = 620;  // of an A4 page's 642 pixels between margin
 
 std::string heading(std::string_view text) { return fmt::format("<h2>{}</h2>\n", escaped_html(text)); }
 
-// Attributes, not CSS: QTextDocument does not align cells by style.
-std::string line_html(const std::vector<std::string>& cells, const std::vector<bool>& right, std::string_view tag) {
+// A cell's attributes, by column. Not CSS: QTextDocument neither aligns cells by style nor draws the borders of a cell with one, and gives a long text no
+// more room than a short one unless it is told.
+std::vector<std::string> attributes(const Grid& g) {
+  constexpr std::size_t long_text = 60;
+  std::vector<std::string> out;
+  for (std::size_t c = 0; c < g.right.size(); ++c) {
+    const bool text = std::ranges::any_of(g.lines, [&](const std::vector<std::string>& line) { return line[c].size() > long_text; });
+    out.emplace_back(g.right[c] ? " align=\"right\" nowrap" : text ? " width=\"65%\"" : "");
+  }
+  return out;
+}
+
+std::string line_html(const std::vector<std::string>& cells, const std::vector<std::string>& attributes, std::string_view tag) {
   std::string out = "<tr>";
-  for (std::size_t c = 0; c < cells.size(); ++c)
-    out += fmt::format("<{}{}>{}</{}>", tag, right[c] ? " align=\"right\" style=\"white-space: nowrap\"" : "", escaped_html(cells[c]), tag);
+  for (std::size_t c = 0; c < cells.size(); ++c) out += fmt::format("<{}{}>{}</{}>", tag, attributes[c], escaped_html(cells[c]), tag);
   return out + "</tr>\n";
 }
 
 std::string table_html(const Table& t) {
   if (t.records.empty()) return {};
   const auto g = grid(t);
+  const auto each = attributes(g);
   std::string out = t.title.empty() ? std::string() : heading(t.title);
   out += "<table cellspacing=\"0\">\n";
   const bool headed = std::ranges::any_of(g.lines[0], [](const std::string& h) { return !h.empty(); });
-  if (headed) out += "<thead>" + line_html(g.lines[0], g.right, "th") + "</thead>\n";
-  for (std::size_t l = 1; l < g.lines.size(); ++l) out += line_html(g.lines[l], g.right, "td");
+  if (headed) out += "<thead>" + line_html(g.lines[0], each, "th") + "</thead>\n";
+  for (std::size_t l = 1; l < g.lines.size(); ++l) out += line_html(g.lines[l], each, "td");
   return out + "</table>\n";
 }
 

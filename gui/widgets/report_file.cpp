@@ -4,7 +4,6 @@
 #include <QFileInfo>
 #include <QPageSize>
 #include <QPdfWriter>
-#include <QTextDocument>
 #include <QTextOption>
 
 #include <fmt/format.h>
@@ -31,17 +30,21 @@ std::string pdf(const std::string& page) {
   writer.setPageMargins({});  // QTextDocument leaves 2 cm on each side
   writer.setTitle(QStringLiteral("Fathom report"));
   QTextDocument document;
-  QTextOption words;
-  words.setWrapMode(QTextOption::WordWrap);  // or narrow columns would cut names
-  document.setDefaultFont(QFont(QStringLiteral("Sans Serif"), 9));
-  document.setDefaultTextOption(words);
-  document.setHtml(QString::fromStdString(page));
+  set_report(document, page);
   document.print(&writer);
   buffer.close();
   return bytes.toStdString();
 }
 
 }  // namespace
+
+void set_report(QTextDocument& document, const std::string& html) {
+  QTextOption words;
+  words.setWrapMode(QTextOption::WordWrap);  // or narrow columns would cut names
+  document.setDefaultFont(QFont(QStringLiteral("Sans Serif"), 9));
+  document.setDefaultTextOption(words);
+  document.setHtml(QString::fromStdString(html));
+}
 
 void write_report_file(const QString& path, const Answer& answer, const std::function<Pictures()>& pictures) {
   if (!answer.estimate) throw model_spec::Error(model_spec::Failure::bad_file, "nothing to report: " + answer.nothing(PhaseName::decode));

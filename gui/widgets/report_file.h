@@ -3,6 +3,7 @@
 
 #include <QByteArray>
 #include <QString>
+#include <QTextDocument>
 
 #include <functional>
 #include <utility>
@@ -13,6 +14,9 @@
 namespace fathom::gui {
 
 using Pictures = std::vector<std::pair<QString, QByteArray>>;  // (title, PNG)
+
+// A report (models/report_html.h) in the fonts in which it is printed.
+void set_report(QTextDocument& document, const std::string& html);
 
 // HTML, PDF, Markdown, CSV or JSON by the suffix of `path`; `pictures` is asked for HTML and PDF only. Throws model_spec::Error{io}, and
 // Error{usage} for another suffix.
