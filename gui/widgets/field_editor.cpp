@@ -101,12 +101,7 @@ void FieldEditor::show_value(const Value& v) {
   colour();
 }
 
-void FieldEditor::show_fault(const QString& message) {
-  if (message == fault_) return;
-  fault_ = message;
-  update();
-  Q_EMIT problem_changed();
-}
+void FieldEditor::show_fault(const QString& message) { say(fault_, message); }
 
 std::string FieldEditor::text() const { return (quantity_ != nullptr ? quantity_->text() : choice_->currentText()).trimmed().toStdString(); }
 
@@ -131,9 +126,11 @@ void FieldEditor::abandon() {
   show_text();
 }
 
-void FieldEditor::complain(const QString& complaint) {
-  if (complaint == complaint_) return;
-  complaint_ = complaint;
+void FieldEditor::complain(const QString& complaint) { say(complaint_, complaint); }
+
+void FieldEditor::say(QString& problem, const QString& text) {
+  if (text == problem) return;
+  problem = text;
   update();
   Q_EMIT problem_changed();
 }

@@ -55,6 +55,7 @@ class FieldEditor : public QWidget {
   void finished();
   void abandon();
   void complain(const QString& complaint);
+  void say(QString& problem, const QString& text);  // problem: fault_ or complaint_
   void show_text();
   void show_choice(const QString& text);
   void colour();

@@ -4,6 +4,7 @@
 #include <QFileInfo>
 #include <QPageSize>
 #include <QPdfWriter>
+#include <QTextDocument>
 #include <QTextOption>
 
 #include <fmt/format.h>

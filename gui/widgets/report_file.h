@@ -3,13 +3,14 @@
 
 #include <QByteArray>
 #include <QString>
-#include <QTextDocument>
 
 #include <functional>
 #include <utility>
 #include <vector>
 
 #include "gui/models/answer.h"
+
+class QTextDocument;
 
 namespace fathom::gui {
 

@@ -10,7 +10,7 @@
 // Warpgroup 2 loads records as bf16 into the buffers, half of the columns at a time, as soon as what stood there has been used up: bf16 by asynchronous
 // copies, e4m3 by way of registers.
 //
-// Measured on an H200 (fathom bench, 128 heads): 49 to 54 % of the floor from a bf16 copy (1024 to 16384 queries), 30 to 33 % from the fp8 cache (128
+// Measured on an H200 (fathom bench, 128 heads): 49 to 53 % of the floor from a bf16 copy (1024 to 16384 queries), 30 to 33 % from the fp8 cache (128
 // queries), where warpgroup 2 is the limit.
 #include "kernels/cuda/absorbed.cuh"
 #include "kernels/cuda/tma.cuh"
@@ -312,7 +312,7 @@ __device__ void exponentiate(Shared& s, float factor, const Place& at, int parit
     s.shrink[at.group_index][row] = shrink[half];
   }
   fence_shared();
-  arrive_as_warp(shared_address(&s.p_known[at.group_index]));
+  arrive_as_warp(shared_address(&s.p_known[at.group_index]));  // its lane 0 arrives by a predicate, not a branch
 }
 
 __device__ void free_part(Shared& s, const Place& at, int keys) { arrive_as_warp(shared_address(&s.used[keys][at.group_index])); }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <QTextDocument>
+
 #include "gui/models/report_html.h"
 
 namespace fathom::gui {
